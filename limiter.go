@@ -1,0 +1,243 @@
+package weir
+
+import (
+	"sync"
+	"time"
+
+	"github.com/cespare/xxhash/v2"
+	"github.com/puzpuzpuz/xsync/v3"
+
+	"github.com/weirhq/weir/internal/siphash"
+)
+
+// A Limiter limits each key to a quota. Make one with [New]. All methods may be
+// called by any number of goroutines at once.
+//
+// Allow, AllowN, AllowAt, Peek, Refund and Reset take no lock, wait for nobody
+// and allocate nothing, with two exceptions that are bounded: an operation on a
+// shard that is being migrated moves 32 slots of it (some 0.5 µs), and the one
+// that fills a table allocates its successor (256 KiB at the default bound).
+// They are lock-free, not wait-free: an attempt fails only because another
+// operation on the same key, or a step of a migration, succeeded meanwhile.
+//
+// A key is known by 128 bits: its XXH64, cut down to a shard, and its
+// SipHash-1-3 under a random key. Two of n live keys share a budget with a
+// chance of about n²/2^65, one in 30 million for a million keys, and nobody who
+// does not know the random key can do better.
+type Limiter struct {
+	k0, k1 uint64 // the key of the identity hash; random
+	store
+
+	own     *xsync.MapOf[ownKey, *keyQuota]
+	setters sync.Mutex // one SetQuota, SetKeyQuota or ClearKeyQuota at a time
+	markers int64      // given out so far
+}
+
+// A Decision says whether a request may pass, and what its key has left.
+type Decision struct {
+	// Allowed reports whether the request may pass.
+	Allowed bool
+	// Limit is the Limit of the quota that decided.
+	Limit int64
+	// Remaining is how many requests of cost 1 would be admitted now, after
+	// this decision.
+	Remaining int64
+	// RetryAfter is 0 when the request was admitted. Otherwise the same
+	// request, made that much later with nothing else on its key, is admitted,
+	// and made one nanosecond sooner it is not. It is Never when the cost
+	// exceeds the burst or is negative.
+	RetryAfter time.Duration
+	// ResetAfter is how long it takes until the key is as if never seen.
+	ResetAfter time.Duration
+}
+
+// RetryAfterSeconds is the least whole number of seconds that is enough to wait:
+// RetryAfter rounded up, as the HTTP field Retry-After wants it (RFC 9110,
+// section 10.2.3). It is 0 when the request was admitted and at least 1 when it
+// was refused. No wait is enough for Never, which gives 9,223,372,037.
+func (d Decision) RetryAfterSeconds() int64 {
+	if d.Allowed {
+		return 0
+	}
+	return max(int64(d.RetryAfter)-1, 0)/int64(time.Second) + 1
+}
+
+// New makes a Limiter of quota q. Every error is a [*ConfigError] and names the
+// quota's field or the option. An idle Limiter takes less than 32 KiB and has
+// no goroutine.
+func New(q Quota, opts ...Option) (*Limiter, error) {
+	if err := q.Validate(); err != nil {
+		return nil, err
+	}
+	cfg, err := newConfig(opts)
+	if err != nil {
+		return nil, err
+	}
+	l := &Limiter{own: xsync.NewMapOf[ownKey, *keyQuota]()}
+	l.k0, l.k1 = randomKey()
+	l.store.init(q, newClock(cfg.now, cfg.resolution), int64(cfg.maxKeys), cfg.overflow)
+	return l, nil
+}
+
+// Quota returns the quota of keys that have none of their own.
+func (l *Limiter) Quota() Quota { return l.quota.Load().Quota }
+
+// Now reads the limiter's clock: the time of [WithClock], or the time since New.
+func (l *Limiter) Now() time.Duration { return l.clock.user(l.clock.reading()) }
+
+// Allow decides a request of cost 1 and spends it if it is admitted. A refusal
+// writes nothing. It takes tens of nanoseconds, most of them for reading the
+// clock, and does not block.
+func (l *Limiter) Allow(key string) (d Decision) {
+	sh, id := l.locate(key)
+	now := l.clock.reading() // between hash and slot: measured to be the best place
+	l.decide(sh, id, reading{now: now, asked: now, renew: true}, 1).into(&d)
+	return d
+}
+
+// AllowN decides a request of cost n, all or nothing. A cost above the burst is
+// refused with Never, and so is a negative one; a cost of 0 is [Limiter.Peek].
+func (l *Limiter) AllowN(key string, n int64) (d Decision) {
+	sh, id := l.locate(key)
+	now := l.clock.reading()
+	l.decide(sh, id, reading{now: now, asked: now, renew: true}, n).into(&d)
+	return d
+}
+
+// AllowAt is [Limiter.AllowN] at a given time of the limiter's clock (see
+// [Limiter.Now]), for replays, tests, and callers who have just read it. A time
+// before the present is taken as it is, as if the request had been on its way
+// since, unless its key's table was made later than that; then it is decided as
+// of the table's making, and the durations still count from the given time. A
+// time ahead of the clock spends from the key's future, and keeps the key in
+// memory until then: a replay of other times than the present is better given a
+// clock of its own, by [WithClock].
+func (l *Limiter) AllowAt(now time.Duration, key string, n int64) (d Decision) {
+	sh, id := l.locate(key)
+	l.decide(sh, id, reading{now: l.clock.instant(now), asked: l.clock.shifted(now)}, n).into(&d)
+	return d
+}
+
+// Peek tells whether one request would pass now, and if not, when; Remaining and
+// ResetAfter are as they stand. It writes nothing and helps no migration.
+func (l *Limiter) Peek(key string) (d Decision) {
+	sh, id := l.locate(key)
+	now := l.clock.reading()
+	l.peek(sh, id, reading{now: now, asked: now, renew: true}).into(&d)
+	return d
+}
+
+// Refund gives back n requests already spent, for instance because the work was
+// not done after all. A key never gets more than it would have if it had never
+// been seen. With n ≤ 0, or a key not seen, it does nothing.
+func (l *Limiter) Refund(key string, n int64) {
+	if n <= 0 {
+		return
+	}
+	sh, id := l.locate(key)
+	l.apply(sh, id, reading{}, func(k standing) (int64, bool) {
+		after := k.refund(k.tat, k.floor, n)
+		return after, after != k.tat
+	})
+}
+
+// Reset forgets what the key has consumed. If the memory bound has raised the
+// horizon, the key then stands there, like any other key that was never seen
+// (see [Strict]). A quota of its own stays.
+func (l *Limiter) Reset(key string) {
+	sh, id := l.locate(key)
+	l.apply(sh, id, reading{}, func(k standing) (int64, bool) {
+		return resetTAT, k.tat > k.floor
+	})
+}
+
+// SetQuota changes the quota of all keys that have none of their own, while
+// others go on deciding. What a key has consumed is kept, counted in requests,
+// even beyond a smaller new burst; so lowering a quota and raising it again
+// forgives nothing. When SetQuota returns, every key is decided by the new
+// quota; until then, each by the old or the new one. It copies all tables, some
+// 50 ns a key, and may wait for another SetQuota, SetKeyQuota or ClearKeyQuota.
+// The error is that of [Quota.Validate], and then nothing has changed.
+func (l *Limiter) SetQuota(q Quota) error {
+	if err := q.Validate(); err != nil {
+		return err
+	}
+	l.setters.Lock()
+	defer l.setters.Unlock()
+	l.setQuota(q)
+	return nil
+}
+
+// SetKeyQuota gives the key a quota of its own, which outlives SetQuota. What
+// the key has consumed is kept, counted in requests. Such a key keeps its slot
+// until ClearKeyQuota, is not dropped by the memory bound, and costs some 200
+// bytes and 30 ns a decision more. SetKeyQuota may wait for another setter. The
+// error is that of [Quota.Validate], and then nothing has changed.
+func (l *Limiter) SetKeyQuota(key string, q Quota) error {
+	if err := q.Validate(); err != nil {
+		return err
+	}
+	l.setters.Lock()
+	defer l.setters.Unlock()
+	sh, id := l.locate(key)
+	l.setKeyQuota(sh, id, q)
+	return nil
+}
+
+// ClearKeyQuota puts the key back under the limiter's quota. What it has
+// consumed is kept, counted in requests. Without a quota of its own nothing
+// happens. It may wait for another setter.
+func (l *Limiter) ClearKeyQuota(key string) {
+	l.setters.Lock()
+	defer l.setters.Unlock()
+	sh, id := l.locate(key)
+	l.clearKeyQuota(sh, id)
+}
+
+// locate finds the key's shard by XXH64 and its identity by SipHash. XXH64 must
+// not be the identity: anyone can compute keys that share all 64 bits of it,
+// under every seed, and would share a victim's budget.
+func (l *Limiter) locate(key string) (*shard, uint64) {
+	id := siphash.Sum64(l.k0, l.k1, key)
+	if id == vacant || id == sealed {
+		id ^= 1 << 32 // two of 2^64 values are taken
+	}
+	return &l.shards[mulhi(xxhash.Sum64String(key), len(l.shards))], id
+}
+
+// decide is Allow, AllowN and AllowAt. What is written out here is the common
+// case: the key is in its home line of a table that is not being migrated.
+func (l *Limiter) decide(sh *shard, id uint64, r reading, n int64) verdict {
+	t := sh.cur.Load()
+	if n > 0 && t.next.Load() == nil && r.now >= t.born {
+		if s := t.lookup(id); s != nil {
+			// Not frozen, which is negative, and no marker, in one comparison.
+			if tat := s.tat.Load(); uint64(tat) < uint64(firstAway) {
+				after, v := t.spend(max(tat, t.horizon), r.now, n)
+				if !v.allowed() || s.tat.CompareAndSwap(tat, after) {
+					l.counters.count(v.allowed())
+					return v.late(r.now - r.asked)
+				}
+			}
+		}
+	}
+	return l.decideSlow(sh, id, r, n)
+}
+
+func (l *Limiter) decideSlow(sh *shard, id uint64, r reading, n int64) (v verdict) {
+	if n <= 0 {
+		v = l.peek(sh, id, r)
+		if n < 0 {
+			v.retryAfter = int64(Never)
+			l.counters.count(false)
+		}
+		return v
+	}
+	l.apply(sh, id, r, func(k standing) (after int64, write bool) {
+		after, v = k.spend(k.tat, k.now, n)
+		v = v.late(k.now - k.asked)
+		return after, v.allowed()
+	})
+	l.counters.count(v.allowed())
+	return v
+}

@@ -1,0 +1,374 @@
+package weir
+
+import (
+	"math/bits"
+	"runtime"
+	"sync/atomic"
+)
+
+// A shard is a chain of tables, nearly always of length one:
+//
+//	cur ──▶ table ──next──▶ successor ──next──▶ nil
+//	        (being emptied) (being filled)
+//
+// Growth, shrinking, expiry, eviction and a change of quota are one mechanism,
+// a migration: a successor is linked; every slot of the current table is frozen
+// (an empty one sealed) and copied if its TAT is above the successor's floor;
+// then the shard moves on to the successor. These rules make it sound with any
+// number of helpers, each of which may sleep at any point:
+//
+//   - One table at a time. Only the current table is swept, so a table is
+//     emptied only after everything has arrived in it. An operation may carry
+//     its own key ahead, from table to table, because it carries it out of one
+//     before it touches the next.
+//   - An operation that meets an empty slot in a table with a successor seals
+//     it before it goes on. So a key met nowhere is nowhere, at that instant.
+//   - Claims of chunks are hints. A chunk is through when its bit is set, which
+//     is after its last slot has arrived. When the claims run out, any chunk
+//     whose bit is clear is swept again, which is harmless. So no sleeper can
+//     hold a migration up.
+//   - Whoever moves the shard on unlinks the table it left.
+type shard struct {
+	cur atomic.Pointer[table]
+}
+
+// A store is all shards of a limiter, and what they share.
+//
+// Progress: find, carry, help and everything built on them is lock-free. A step
+// is repeated only because another operation's step succeeded meanwhile; no
+// step waits for one that somebody else began.
+type store struct {
+	shards   []shard
+	clock    *clock
+	counters *counters
+	overflow Overflow
+	bound    bound
+
+	quota      atomic.Pointer[quotaGCRA] // of the limiter; tables may still be on their way to it
+	migrations atomic.Int64
+	raises     atomic.Int64
+	forgiven   atomic.Int64
+}
+
+type quotaGCRA struct {
+	Quota
+	gcra
+}
+
+// keysPerShard is how many keys a shard holds at the bound. Its table then has
+// 16,384 slots, 256 KiB. Fewer keys make more tables to allocate while growing,
+// more make each allocation longer: with 2 million keys growing from nothing,
+// 1,024 a shard cost twice the 99.9th percentile, 65,536 a shard four times the
+// worst decision.
+const keysPerShard = 7800
+
+// mostShards keeps an idle limiter below 32 KiB; they are 16 KiB. Beyond 16
+// million keys the tables grow instead.
+const mostShards = 2048
+
+// shardsFor spreads max keys: a table each, but several for each processor, so
+// that cores that claim new slots seldom meet in one table, and fewer when there
+// are too few keys to fill them.
+func shardsFor(maxKeys int64) int {
+	n := (maxKeys-1)/keysPerShard + 1
+	atLeast := min(int64(4*runtime.GOMAXPROCS(0)), maxKeys/64+1)
+	return int(min(max(n, atLeast), mostShards))
+}
+
+func (st *store) init(q Quota, c *clock, maxKeys int64, overflow Overflow) {
+	st.shards = make([]shard, shardsFor(maxKeys))
+	st.clock = c
+	st.counters = newCounters()
+	st.overflow = overflow
+	st.bound.init(maxKeys)
+	st.quota.Store(&quotaGCRA{q, newGCRA(q)})
+	void := newVoid(newGCRA(q), c.exact())
+	for i := range st.shards {
+		st.shards[i].cur.Store(void)
+	}
+}
+
+// find follows the chain to the one place where the key's TAT is, or would be,
+// at this instant: its slot and true; or an empty slot and false, in a table
+// without successor; or no slot and false in a void table. On the way it brings
+// the key's value along, so that whoever comes here never decides on a
+// forgotten debt.
+//
+// When find returns, nothing stops others from moving the table on. So what it
+// says is acted on by CAS, which then fails.
+func (st *store) find(sh *shard, id uint64) (*table, *slot, bool) {
+restart:
+	t := sh.cur.Load()
+	for {
+		if t.void() {
+			return t, nil, false
+		}
+		// In this order: a slot found empty, then no successor found, means
+		// that the slot was empty while the table was the last.
+		s, found := t.probe(id)
+		next := t.next.Load()
+		switch {
+		case next == unlinked:
+			goto restart
+		case next == nil && found == foundKey:
+			return t, s, true
+		case next == nil && found == foundFree:
+			return t, s, false
+		case next == nil: // no place left; or sealed since the probe began
+			st.succeed(sh, t, nil)
+			continue
+		case found == foundKey:
+			st.carry(t, next, s, id)
+		case found == foundFree && !s.seal():
+			continue // claimed under our hands, perhaps for this very key
+		}
+		t = next
+	}
+}
+
+// claim makes the empty slot s the key's, and returns how many are claimed in t
+// now, or 0 if somebody else was faster. The key still stands at the horizon
+// until a TAT is stored.
+func (st *store) claim(t *table, s *slot, id uint64) (used int64) {
+	if !s.id.CompareAndSwap(vacant, id) {
+		return 0
+	}
+	st.counters.mine().keys.Add(1)
+	return t.used.Add(1)
+}
+
+// carry freezes a slot of a table that has a successor and makes sure that its
+// value has arrived where it lives on.
+func (st *store) carry(t, next *table, s *slot, id uint64) {
+	v, first := s.tat.freeze()
+	if forgiven := st.bring(t, next, id, v); forgiven > 0 && first {
+		st.forgiven.Add(forgiven)
+	}
+}
+
+// bring writes the final value v of a key, frozen in from, into the chain from
+// to onwards, unless it is there already or is not above the floor: then it is
+// dropped, and the key stands at the horizon by being absent. All that decides
+// this is fixed once to exists, so every bringer of the value decides alike. It
+// never helps a migration. It returns how many requests the dropping forgives:
+// none but under Lenient, where the floor is above the horizon.
+func (st *store) bring(from, to *table, id uint64, v int64) (forgiven int64) {
+	for {
+		v = hop(from, to, v)
+		if v <= to.floor {
+			return to.forgiven(v - to.horizon)
+		}
+		for {
+			s, found := to.probe(id)
+			if found == foundKey {
+				// Only where nothing was ever written: what is there is this
+				// value or what became of it.
+				s.tat.CompareAndSwap(unwritten, v)
+				return 0
+			}
+			next := to.next.Load()
+			if next == unlinked {
+				return 0 // through, so it has arrived
+			}
+			if next != nil {
+				if found == foundFree && !s.seal() {
+					continue
+				}
+				from, to = to, next
+				break
+			}
+			if found == foundEnd {
+				st.succeed(nil, to, nil)
+			} else if st.claim(to, s, id) > 0 {
+				s.tat.CompareAndSwap(unwritten, v)
+				return 0
+			}
+		}
+	}
+}
+
+// hop is what a TAT of from becomes in its successor to. A marker of a key with
+// its own quota is no TAT and stays as it is.
+func hop(from, to *table, v int64) int64 {
+	if v >= firstAway {
+		return v
+	}
+	return from.rescale(v, &to.gcra, to.born)
+}
+
+// succeed makes sure that t, which is not void, has a successor, under the
+// quota g or, if that is nil, under its own. Its cost is one allocation of the
+// successor's slots and a look at up to 256 slots of t. With sh nil or past t,
+// t is not current and may have much still to come.
+func (st *store) succeed(sh *shard, t *table, g *gcra) {
+	if t.next.Load() != nil {
+		return
+	}
+	if g == nil {
+		g = &t.gcra
+	}
+	lap := st.bound.number.Load() // before the sweep, which is after next is set
+	reading := st.clock.exact()
+	born := max(reading, t.born)
+	horizon := max(born, t.rescale(t.horizon, g, born))
+	floor := horizon
+	raised := false
+	if l := st.bound.lap.Load(); l != nil && l.raise != 0 && l.gcra == *g {
+		floor = max(horizon, min(l.raise, reading+g.tolerance))
+		raised = floor > horizon
+		if st.overflow == Strict {
+			horizon = floor
+		}
+	}
+	lines := st.sizeOf(sh, t, floor, raised)
+	n := newTable(lines, *g, born, horizon, floor, lap)
+	if t.next.CompareAndSwap(nil, n) && raised {
+		st.raises.Add(1)
+	}
+}
+
+// sizeOf is how many lines the successor of t gets.
+func (st *store) sizeOf(sh *shard, t *table, floor int64, raised bool) int {
+	if sh == nil || sh.cur.Load() != t {
+		// Its predecessor still has keys to bring: what it holds now says little.
+		return linesFor(t.fill, slotsPer10Keys)
+	}
+	live := t.sampleLive(floor)
+	if raised {
+		return linesFor(live, slotsPer10KeysAtBound)
+	}
+	lines := linesFor(live, slotsPer10Keys)
+	if t.used.Load() < t.fill && live < t.fill {
+		// Not full: it is migrated for its dead keys or for its quota.
+		lines = min(lines, len(t.lines))
+	}
+	return lines
+}
+
+// sampleLive estimates how many keys stand above tat, from all slots of a small
+// table, or 64 lines of a large one. Places are given by a keyed hash, so that
+// nobody can arrange what the sample sees.
+func (t *table) sampleLive(tat int64) int64 {
+	const most = 64 // lines
+	lines := min(len(t.lines), most)
+	stride := len(t.lines) / lines
+	n := int64(0)
+	for i := range lines {
+		for k := range t.lines[i*stride] {
+			if t.lines[i*stride][k].tat.Load()&^frozen > tat {
+				n++
+			}
+		}
+	}
+	return n * int64(len(t.lines)) / int64(lines)
+}
+
+// open replaces the void table of a shard by a first real one.
+func (st *store) open(sh *shard, void *table) {
+	born := max(st.clock.exact(), void.born)
+	sh.cur.CompareAndSwap(void, newTable(minLines, void.gcra, born, born, born, st.bound.number.Load()))
+}
+
+// help moves the shard's migration, if it has one, on by one chunk of 32 slots.
+// That is the slow step of a migration: 0.3 µs when the lines are in cache, at
+// most 32 cache misses more when they are not.
+func (st *store) help(sh *shard) {
+	t := sh.cur.Load()
+	next := t.next.Load()
+	if next == nil || next == unlinked {
+		return
+	}
+	chunks := t.chunks()
+	chunk := chunks
+	if t.hand.Load() < chunks {
+		chunk = t.hand.Add(1) - 1
+	}
+	if chunk >= chunks {
+		if chunk = t.unswept(); chunk < 0 {
+			st.moveOn(sh, t, next)
+			return
+		}
+	}
+	st.sweep(t, next, chunk)
+	if t.done.Load() == chunks {
+		st.moveOn(sh, t, next)
+	}
+}
+
+// sweep carries every key of one chunk over, then marks the chunk as through.
+func (st *store) sweep(t, next *table, chunk int64) {
+	lap := st.bound.sampling(t, next)
+	first := int(chunk) * linesPerStep
+	ids := int64(0)
+	for i := range t.lines[first:min(first+linesPerStep, len(t.lines))] {
+		ln := &t.lines[first+i]
+		for k := range ln {
+			s := &ln[k]
+			if s.id.Load() == vacant && s.seal() {
+				continue
+			}
+			if id := s.id.Load(); id != sealed {
+				ids++
+				st.carry(t, next, s, id)
+			}
+		}
+	}
+	bit := uint64(1) << (chunk % 64)
+	if t.through[chunk/64].Or(bit)&bit != 0 {
+		return // swept by somebody else as well
+	}
+	// The slots are final, so this is exact, and done once for each chunk.
+	st.counters.mine().keys.Add(-ids)
+	if lap != nil {
+		lap.sample(t.lines[first:min(first+linesPerStep, len(t.lines))])
+	}
+	t.done.Add(1)
+}
+
+// unswept is a chunk whose bit is clear, or -1 when all are through.
+func (t *table) unswept() int64 {
+	chunks := t.chunks()
+	for w := range t.through {
+		if free := ^t.through[w].Load(); free != 0 {
+			chunk := int64(w*64 + bits.TrailingZeros64(free))
+			if chunk < chunks {
+				return chunk
+			}
+		}
+	}
+	return -1
+}
+
+// moveOn makes the successor current. It is called by everybody who has seen
+// that all of t is through; the one whose CAS succeeds unlinks t.
+func (st *store) moveOn(sh *shard, t, next *table) {
+	if sh.cur.CompareAndSwap(t, next) {
+		t.next.Store(unlinked)
+		st.migrations.Add(1)
+	}
+}
+
+// setQuota moves every shard to the quota q and returns when all have moved.
+// It is called by one goroutine at a time, and waits for nobody: a chunk that a
+// sleeping helper holds is swept again.
+func (st *store) setQuota(q Quota) {
+	g := newGCRA(q)
+	st.quota.Store(&quotaGCRA{q, g})
+	st.bound.lap.Store(nil) // its sample was measured in the old interval
+	void := newVoid(g, st.clock.exact())
+	for i := range st.shards {
+		sh := &st.shards[i]
+		for {
+			t := sh.cur.Load()
+			if t.gcra == g {
+				break
+			}
+			if t.void() {
+				sh.cur.CompareAndSwap(t, void)
+				continue
+			}
+			st.succeed(sh, t, &g)
+			st.help(sh)
+		}
+	}
+}

@@ -1,0 +1,224 @@
+package weir
+
+import (
+	"math"
+	"math/bits"
+	"sync/atomic"
+	"unsafe"
+)
+
+// A slot holds one key's TAT. Its life, each arrow one atomic step:
+//
+//	      claim                 CAS                    freeze
+//	id 0 ───────▶ id, tat 0 ───────────▶ id, tat v ⟲ ──────────▶ id, final v
+//	  │                 │                      CAS                 (copied to
+//	  │ seal            │ freeze                                    the next
+//	  ▼                 ▼                                           table)
+//	id sealed     id, final 0 (nothing to copy)
+//
+// The id is written once, 0 → a key's id or 0 → sealed. The tat moves by CAS
+// only, and only while its top bit (frozen) is clear; setting that bit makes it
+// final. Nobody ever stores 0 into a tat: a reset key holds 1. So a copier that
+// writes a successor's tat only where it is still 0 can be late, or repeated,
+// without harm.
+//
+// Who may write what, when:
+//
+//	id   claim  an operation that admits, or a copier, in a table without successor
+//	     seal   anybody, in a table with a successor
+//	tat  CAS    an operation, wherever it found the slot not frozen
+//	     CAS 0  a copier, in a successor
+//	     freeze anybody, in a table with a successor
+type slot struct {
+	id  atomic.Uint64
+	tat atomicTAT
+}
+
+type atomicTAT struct{ atomic.Int64 }
+
+// Ids 0 and sealed are no key's.
+const (
+	vacant uint64 = 0
+	sealed uint64 = math.MaxUint64
+)
+
+// Values of a slot's tat, apart from instants in [1, maxTAT].
+const (
+	unwritten int64 = 0             // claimed by somebody who has not stored a TAT yet
+	resetTAT  int64 = 1             // before every debt
+	firstAway int64 = maxTAT + 1    // and above: the TAT lives in a keyQuota, see override.go
+	frozen    int64 = math.MinInt64 // the top bit
+)
+
+// freeze makes the value final and returns it, and whether this call is
+// the one that froze it. One atomic Or: unlike a plain store it cannot lose a
+// CAS that came before it, and no CAS can succeed after it.
+func (a *atomicTAT) freeze() (final int64, first bool) {
+	v := a.Load()
+	if v >= 0 {
+		v = a.Or(frozen)
+	}
+	return v &^ frozen, v >= 0
+}
+
+// seal closes an empty slot for ever and reports whether it is closed now.
+func (s *slot) seal() bool {
+	return s.id.CompareAndSwap(vacant, sealed) || s.id.Load() == sealed
+}
+
+// A line is what one cache line holds: a probe looks at all of it before it
+// goes on to the next.
+type line [slotsPerLine]slot
+
+const (
+	slotsPerLine = 4
+	linesPerStep = 8  // swept by one helping step: 32 slots, 0.3 to 1 µs
+	minLines     = 4  // of the first table of a shard: 256 B
+	maxProbe     = 16 // lines; at 3/4 load a table of 1 M slots needs 13, measured
+)
+
+// fillSlots of a table's slots may be claimed before it gets a successor: 3/4.
+// Above that, unsuccessful probes go past the first two lines ever more often.
+func fillSlots(lines int) int64 { return int64(lines) * slotsPerLine * 3 / 4 }
+
+// A successor is sized for the keys it will get: at a load of 0.48, so that a
+// table that grows holds 21 to 34 bytes a key between two migrations; at 0.53
+// when the memory bound made it, so that two of them stay within 64 bytes a key
+// even if one shard holds all keys.
+const (
+	slotsPer10Keys        = 21
+	slotsPer10KeysAtBound = 19
+)
+
+// linesFor is the number of lines for n keys.
+func linesFor(n, slotsPer10 int64) int {
+	lines := n*slotsPer10/(10*slotsPerLine) + 1
+	// Small tables are cheap: skip some of the many small steps up.
+	if lines < 64 {
+		lines = min(64, n)
+	}
+	return max(int(lines), minLines)
+}
+
+// A table is the slots of one shard under one quota. What decides is in its
+// first cache line; the rest is for those who claim, copy and migrate.
+//
+// A key's home line is a function of its id alone, its slots are tried in an
+// order that is a function of its id alone, and ids are written once: so as
+// long as a table lives, everybody finds a key in the same slot, or all agree
+// that it is not there.
+type table struct {
+	lines []line
+	// next is nil, then the successor, then unlinked: set once by whoever makes
+	// the successor, and once by whoever moves the shard on to it.
+	next atomic.Pointer[table]
+	// born is the clock at the table's making. No operation decides with an
+	// older reading; see store.fresh. Never falls along a chain.
+	born int64
+	// horizon is where a key stands that is not in the table; ≥ born. Never
+	// falls along a chain, but for what a rescaling makes of it.
+	horizon int64
+	gcra    // the quota that decides here
+
+	// floor is the TAT up to which a copy into this table is dropped: horizon,
+	// or above it under Lenient.
+	floor int64
+	lap   int64 // the newest lap of the memory bound when it was made
+	fill  int64 // claims at which it gets a successor
+	_     [16]byte
+
+	used    atomic.Int64    // slots claimed, a hint for when to grow
+	hand    atomic.Int64    // next chunk to claim for sweeping, a hint
+	through []atomic.Uint64 // one bit a chunk: swept, and every value arrived
+	done    atomic.Int64    // bits set in through, a hint
+}
+
+// unlinked stands in the next of a table that its shard has left. Who meets it
+// starts again from the shard's current table. Without it, one sleeper on an
+// old table would keep every later one alive.
+var unlinked = new(table)
+
+// newTable makes an empty table; horizon ≥ born, floor ≥ horizon.
+func newTable(lines int, g gcra, born, horizon, floor, lap int64) *table {
+	chunks := (lines + linesPerStep - 1) / linesPerStep
+	return &table{
+		lines: make([]line, lines),
+		gcra:  g,
+		born:  born, horizon: horizon, floor: floor,
+		lap: lap, fill: fillSlots(lines),
+		through: make([]atomic.Uint64, (chunks+63)/64),
+	}
+}
+
+// newVoid makes the table of shards that hold nothing yet. It is shared by all
+// of them, has no slots, never gets a successor, and is replaced in the shard.
+func newVoid(g gcra, born int64) *table {
+	return &table{gcra: g, born: born, horizon: born, floor: born}
+}
+
+func (t *table) void() bool { return len(t.lines) == 0 }
+
+func (t *table) chunks() int64 {
+	return int64((len(t.lines) + linesPerStep - 1) / linesPerStep)
+}
+
+// bytes is the memory that the table takes.
+func (t *table) bytes() int64 {
+	return int64(unsafe.Sizeof(*t)) + int64(len(t.lines))*int64(unsafe.Sizeof(line{})) + int64(len(t.through))*8
+}
+
+// mulhi maps a hash to [0, n), keeping its order: a table twice as large has
+// its slots in the same order, so that a sweep writes where it just wrote.
+func mulhi(hash uint64, n int) int {
+	hi, _ := bits.Mul64(hash, uint64(n))
+	return int(hi)
+}
+
+// What a probe ended at.
+type finding uint8
+
+const (
+	foundKey  finding = iota // the key's slot
+	foundFree                // an empty slot: the key is not in this table, this is where it would be
+	foundEnd                 // a sealed slot or the bound: the key is not, and never will be, in this table
+)
+
+// lookup is the part of a probe that nearly always is enough: the key's own
+// slot, if it is in the home line.
+func (t *table) lookup(id uint64) *slot {
+	home := mulhi(id, len(t.lines))
+	if home >= len(t.lines) { // a void table
+		return nil
+	}
+	ln := &t.lines[home]
+	for k := range uint64(slotsPerLine) {
+		if s := &ln[(id+k)%slotsPerLine]; s.id.Load() == id {
+			return s
+		}
+	}
+	return nil
+}
+
+// probe looks for the key. It starts in the middle of the home line, at a slot
+// given by the id's lowest bits, so that most keys are found at first sight.
+func (t *table) probe(id uint64) (*slot, finding) {
+	i := mulhi(id, len(t.lines))
+	for range min(maxProbe, len(t.lines)) {
+		ln := &t.lines[i]
+		for k := range uint64(slotsPerLine) {
+			s := &ln[(id+k)%slotsPerLine]
+			switch s.id.Load() {
+			case id:
+				return s, foundKey
+			case vacant:
+				return s, foundFree
+			case sealed:
+				return nil, foundEnd
+			}
+		}
+		if i++; i == len(t.lines) {
+			i = 0
+		}
+	}
+	return nil, foundEnd
+}

@@ -1,0 +1,135 @@
+package weir
+
+import (
+	"context"
+	"fmt"
+	"time"
+)
+
+// Wait blocks until a request of cost n may pass, and spends it. Who comes first
+// is served first: Wait takes its place in the key's future at once, behind all
+// places taken before, then sleeps until the place is reached. Meanwhile Allow
+// on the same key is refused, as it stands behind.
+//
+// It returns nil when the request may pass. It returns at once, having spent
+// nothing,
+//
+//   - with the context's error if the context is already done;
+//   - with a [*DeadlineError] if the place lies beyond the context's deadline;
+//   - with a [*CostError] if n is negative or above the burst, or the place lies
+//     beyond the end of time.
+//
+// If the context ends while Wait sleeps, it returns the context's error and
+// gives its cost back, provided that nobody has taken a place behind it: places
+// that were promised do not move, so a gap in front of them could be filled a
+// second time. A cost of 0 passes at once.
+//
+// Wait sleeps on the runtime's timers, and once awake reads the limiter's clock:
+// it never returns nil before that shows the place's time. Without a need to
+// sleep it costs what Allow does.
+func (l *Limiter) Wait(ctx context.Context, key string, n int64) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	if n == 0 {
+		return nil
+	}
+	p, err := l.takePlace(ctx, key, n)
+	if err == nil {
+		err = l.sleepUntil(ctx, p.ready)
+		if err != nil {
+			l.giveBack(key, p)
+		}
+	}
+	l.counters.count(err == nil)
+	return err
+}
+
+// A place is what Wait holds while it sleeps.
+type place struct {
+	gcra        // the quota under which it was taken
+	after int64 // the TAT that taking it wrote
+	nanos int64 // by which it raised the TAT
+	ready int64 // the instant at which it is reached
+}
+
+func (l *Limiter) takePlace(ctx context.Context, key string, n int64) (p place, err error) {
+	sh, id := l.locate(key)
+	now := l.clock.reading()
+	deadline, hasDeadline := ctx.Deadline()
+	l.apply(sh, id, reading{now: now, asked: now, renew: true}, func(k standing) (int64, bool) {
+		if n < 0 {
+			err = &CostError{n, k.tolerance / k.interval}
+			return 0, false
+		}
+		after, ready, ok := k.reserve(k.tat, k.now, n)
+		if !ok {
+			err = &CostError{n, k.tolerance / k.interval}
+			return 0, false
+		}
+		wait := time.Duration(max(ready-k.asked, 0))
+		if left := time.Until(deadline); hasDeadline && wait > left {
+			err = &DeadlineError{wait, left}
+			return 0, false
+		}
+		err = nil // of an attempt before
+		p = place{*k.gcra, after, n * k.interval, ready}
+		return after, true
+	})
+	return p, err
+}
+
+func (l *Limiter) sleepUntil(ctx context.Context, ready int64) error {
+	left := ready - l.clock.reading()
+	if left <= 0 {
+		return nil
+	}
+	timer := time.NewTimer(time.Duration(left))
+	defer timer.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-timer.C:
+		}
+		// A coarse clock, or one of the user's, may not be there yet.
+		if left = ready - l.clock.reading(); left <= 0 {
+			return nil
+		}
+		timer.Reset(time.Duration(left))
+	}
+}
+
+// giveBack undoes takePlace if the key stands just as that left it.
+func (l *Limiter) giveBack(key string, p place) {
+	sh, id := l.locate(key)
+	l.apply(sh, id, reading{}, func(k standing) (int64, bool) {
+		mine := *k.gcra == p.gcra && k.tat == p.after
+		return max(k.tat-p.nanos, k.floor), mine
+	})
+}
+
+// A CostError is a cost that can never be admitted.
+type CostError struct {
+	Cost  int64 // what was asked for
+	Burst int64 // the most that is ever admitted at once
+}
+
+func (e *CostError) Error() string {
+	return fmt.Sprintf("weir: a cost of %d can never be admitted: it must be from 0 to the burst of %d, at a time that a clock can show",
+		e.Cost, e.Burst)
+}
+
+// A DeadlineError is a wait that would outlast the context's deadline. For
+// [errors.Is] it is a [context.DeadlineExceeded].
+type DeadlineError struct {
+	Wait time.Duration // until the request would be admitted
+	Left time.Duration // until the deadline
+}
+
+func (e *DeadlineError) Error() string {
+	return fmt.Sprintf("weir: admission is %v away, beyond the context's deadline in %v", e.Wait, e.Left)
+}
+
+// Is makes the error a context.DeadlineExceeded.
+func (e *DeadlineError) Is(target error) bool { return target == context.DeadlineExceeded }
