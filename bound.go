@@ -1,8 +1,8 @@
 package weir
 
 import (
+	"math"
 	"math/bits"
-	"slices"
 	"sync/atomic"
 )
 
@@ -28,74 +28,115 @@ const (
 // proportion to the most live keys that are to be kept whole.
 //
 // Slots are claimed by keys that may be dead by now, since nobody looks after
-// them. When claims exceed the threshold, those who claim sweep shard after
-// shard, a few chunks with each claim: a lap. A lap is over after some n/16
+// them. When claims exceed n by a quarter, those who claim sweep shard after
+// shard, a few chunks with each claim: a lap. A lap is over after some n/32
 // claims. The first lap drops the dead, and samples where the others stand. If
-// that was not enough, the TAT is chosen above which the n keys with the most
-// debt stand, and n/16 more for the error of the sample; and a second lap drops
+// more than n are left, the TAT is chosen above which the n keys with the most
+// debt stand, and a margin for the error of the sample; and a second lap drops
 // all others, by the raised horizon of the successors that it makes.
 //
 // When that TAT lies in the past it drops nobody. So if anybody alive is
-// dropped, then n others were alive: what the bound promises.
+// dropped, then n others are alive, unless so many were given back what they
+// spent that the lap no longer says anything: then it is abandoned.
 type bound struct {
 	max       int64
-	threshold int64
+	threshold int64               // claims that begin a lap
 	number    atomic.Int64        // of the newest lap
 	lap       atomic.Pointer[lap] // the lap in progress, or nil
+	lowered   atomic.Int64        // TATs that fell while a lap was in progress
+	pinned    atomic.Int64        // slots with a marker: no keys that the bound can drop
 }
 
 // A lap sweeps every shard once.
 type lap struct {
-	number  int64
-	gcra    gcra         // TATs of another quota are neither sampled nor dropped
-	raise   int64        // drop what does not stand above this TAT; 0 in a first lap
-	cursor  atomic.Int64 // the shard to sweep
-	mask    uint64       // ids with these bits clear are sampled; they are a keyed hash's
-	sampled atomic.Int64
-	tats    []atomic.Int64 // room for twice what is expected
+	number   int64
+	gcra     gcra         // TATs of another quota are neither sampled nor dropped
+	raise    int64        // drop what does not stand above this TAT; 0 in a first lap
+	lowered  int64        // bound.lowered when the sample was begun
+	cursor   atomic.Int64 // the shard to sweep
+	finisher atomic.Int64 // who came to finish it, a hint
+	mask     uint64       // ids with these bits clear are sampled; they are a keyed hash's
+	sampled  atomic.Int64
+	tats     []atomic.Int64
 }
 
-// maxSample is the most TATs that a lap looks at, but for chance. From 1,024 on,
-// the error of the n that are kept (1.4 % of the keys, one standard deviation)
-// is well inside the n/16 that are kept beyond.
-const maxSample = 2048
+// maxSample is the most TATs that a lap looks at, but for chance. n of them are
+// then between 3,276 and 6,554 of the sample, so that the margin of five
+// standard deviations is 6 to 9 % of n.
+const maxSample = 8192
 
 // checkEvery so many claims in a table the sum of claims is looked at, at 0.1 µs
 // for 32 stripes.
 const checkEvery = 32
 
 func (b *bound) init(maxKeys int64) {
-	b.max = maxKeys
-	b.threshold = maxKeys + maxKeys*3/8 + 64
+	b.max = min(maxKeys, 1<<48) // more fit into no memory
+	b.threshold = b.max + b.max/4 + 64
+}
+
+// room is how many lines a table needs for all keys that the bound lets come to
+// it, when others hold the given number: the threshold, and what is claimed
+// until the laps are done.
+func (b *bound) room(others int64) int {
+	peak := b.threshold + b.threshold/16
+	return int(min((peak-min(max(others, 0), peak))/fillSlots(1), math.MaxInt32))
+}
+
+// raise is the TAT up to which the lap in progress has successors of the quota g
+// drop keys, 0 if it does not. It is never above now + τ, whatever TATs callers
+// have brought about: so under Strict a newcomer waits for one emission interval
+// at most.
+func (b *bound) raise(g *gcra, now int64) int64 {
+	l := b.lap.Load()
+	if l == nil || l.raise == 0 || l.gcra != *g || b.misled(l) {
+		return 0
+	}
+	return min(l.raise, now+g.tolerance)
+}
+
+// misled reports whether so many TATs fell since a lap's sample was begun that
+// its margin does not cover them.
+func (b *bound) misled(l *lap) bool { return b.lowered.Load()-l.lowered > b.max/32 }
+
+// fell notes that a TAT was lowered.
+func (b *bound) fell() {
+	if b.lap.Load() != nil {
+		b.lowered.Add(1)
+	}
+}
+
+// pressed reports whether there are claims enough for a lap.
+func (st *store) pressed() bool {
+	return st.counters.keys()-st.bound.pinned.Load() > st.bound.threshold
 }
 
 // claimed follows up an operation's claim in t, the used-th there: growth if t
 // is full, and the memory bound.
 func (st *store) claimed(sh *shard, t *table, used int64) {
-	// One claimer makes the successor, so that it is allocated once; if that
-	// one sleeps, those who come an eighth later do.
-	if used == t.fill || used >= t.fill+t.fill/8 {
-		st.succeed(sh, t, nil)
+	if used >= t.fill {
+		st.wantSuccessor(sh, t)
 	}
+	// Those who fill a successor empty its predecessor faster than others.
+	st.help(sh)
 	if l := st.bound.lap.Load(); l != nil {
 		st.press(l)
-	} else if used%checkEvery == 0 && st.counters.keys() > st.bound.threshold {
-		st.bound.lap.CompareAndSwap(nil, st.newLap(0))
+	} else if used%checkEvery == 0 && st.pressed() {
+		st.bound.lap.CompareAndSwap(nil, st.newLap())
 	}
 }
 
-func (st *store) newLap(raise int64) *lap {
+func (st *store) newLap() *lap {
 	l := &lap{
-		number: st.bound.number.Add(1),
-		gcra:   st.quota.Load().gcra,
-		raise:  raise,
+		number:  st.bound.number.Add(1),
+		gcra:    st.quota.Load().gcra,
+		lowered: st.bound.lowered.Load(),
 	}
-	if raise == 0 {
-		l.tats = make([]atomic.Int64, 2*maxSample)
-		for keys := st.counters.keys(); keys>>bits.OnesCount64(l.mask) > maxSample; {
-			l.mask = l.mask<<1 | 1
-		}
+	keys := max(st.counters.keys(), 0)
+	for keys>>bits.OnesCount64(l.mask) > maxSample {
+		l.mask = l.mask<<1 | 1
 	}
+	expected := keys >> bits.OnesCount64(l.mask)
+	l.tats = make([]atomic.Int64, expected+expected/4+64)
 	return l
 }
 
@@ -114,30 +155,38 @@ func (st *store) press(l *lap) {
 			l.cursor.CompareAndSwap(i, i+1)
 			continue
 		}
-		st.succeed(sh, t, nil)
+		st.wantSuccessor(sh, t)
 		st.help(sh)
 		st.help(sh)
 		return
 	}
 }
 
-// finish ends a lap and begins the next, if there is need of one. All who find
-// the lap at its end come here; the one whose CAS succeeds has done it.
+// finish ends a lap and begins the next, if there is need of one. One of those
+// who find the lap at its end does it; in case that one sleeps, every 64th.
 func (st *store) finish(l *lap) {
+	if l.finisher.Add(1)%64 != 1 {
+		return
+	}
 	b := &st.bound
 	var next *lap
-	if tat := l.dropBelow(b.max); tat > st.clock.exact() && l.gcra == st.quota.Load().gcra {
-		next = st.newLap(tat)
-	} else if st.counters.keys() > b.threshold {
-		next = st.newLap(0)
+	if tat := l.dropBelow(b.max); tat > st.clock.exact() && l.gcra == st.quota.Load().gcra && !b.misled(l) {
+		next = &lap{number: b.number.Add(1), gcra: l.gcra, raise: tat, lowered: l.lowered}
+	} else if st.pressed() {
+		next = st.newLap()
 	}
 	b.lap.CompareAndSwap(l, next)
 }
 
 // dropBelow is the TAT above which the maxKeys keys with the most debt stand,
-// and a margin; 0 if the sample shows no more keys than that.
+// and a margin; 0 if the sample shows no more keys than that. The margin is n/32
+// for TATs that fall meanwhile, and five standard deviations of the number of
+// those keys that are in the sample, if not all keys are.
 func (l *lap) dropBelow(maxKeys int64) int64 {
-	keep := (maxKeys + maxKeys/16) >> bits.OnesCount64(l.mask)
+	keep := (maxKeys + maxKeys/32) >> bits.OnesCount64(l.mask)
+	if l.mask != 0 {
+		keep += int64(5*math.Sqrt(float64(keep))) + 1
+	}
 	n := min(l.sampled.Load(), int64(len(l.tats)))
 	if n <= keep {
 		return 0
@@ -146,8 +195,38 @@ func (l *lap) dropBelow(maxKeys int64) int64 {
 	for i := range tats {
 		tats[i] = l.tats[i].Load()
 	}
-	slices.Sort(tats)
-	return tats[n-1-keep]
+	return selectNth(tats, int(n-1-keep))
+}
+
+// selectNth returns what would be at index k if a were sorted, and reorders a:
+// Hoare's quickselect, linear where sorting would take 0.5 ms of a decision.
+func selectNth(a []int64, k int) int64 {
+	lo, hi := 0, len(a)-1
+	for lo < hi {
+		pivot := a[lo+(hi-lo)/2]
+		i, j := lo, hi
+		for i <= j {
+			for a[i] < pivot {
+				i++
+			}
+			for a[j] > pivot {
+				j--
+			}
+			if i <= j {
+				a[i], a[j] = a[j], a[i]
+				i, j = i+1, j-1
+			}
+		}
+		switch {
+		case k <= j:
+			hi = j
+		case k >= i:
+			lo = i
+		default:
+			return a[k]
+		}
+	}
+	return a[k]
 }
 
 // sampling is the lap in progress, if a sweep from t into next is t's one sweep
@@ -166,7 +245,7 @@ func (l *lap) sample(lines []line) {
 		for k := range lines[i] {
 			s := &lines[i][k]
 			id, tat := s.id.Load(), s.tat.Load()&^frozen
-			if id == sealed || id&l.mask != 0 || tat == unwritten {
+			if id == sealed || id&l.mask != 0 || tat == unwritten || tat >= firstAway {
 				continue
 			}
 			if at := l.sampled.Add(1) - 1; at < int64(len(l.tats)) {

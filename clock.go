@@ -63,7 +63,7 @@ func (c *clock) shifted(at time.Duration) int64 {
 	d := int64(at) - int64(c.origin)
 	if overflow := (int64(at) < int64(c.origin)) != (d < 0); overflow {
 		if at < c.origin {
-			return -maxReading
+			return 1 - maxReading
 		}
 		return maxReading
 	}
@@ -107,11 +107,12 @@ func (c *coarseClock) reading() int64 {
 
 // start returns an exact reading, and has it kept fresh from now on.
 func (c *coarseClock) start() int64 {
-	now := c.read()
-	if c.running.CompareAndSwap(false, true) {
-		c.now.Store(now)
-		go c.renew()
+	if !c.running.CompareAndSwap(false, true) {
+		return c.read() // another one is about to store its reading
 	}
+	now := c.read()
+	c.now.Store(now)
+	go c.renew()
 	return now
 }
 

@@ -172,22 +172,22 @@ func (g *gcra) refund(tat, floor, n int64) int64 {
 // rescale turns a TAT under g into the TAT of the same debt under to, around
 // the instant at: what was consumed stays consumed, in requests, whatever a
 // request now costs. It rounds the debt up, so that no sequence of rescalings
-// forgives anything, and saturates at maxReading. What is not after at is no
-// debt and stays as it is.
+// forgives anything, and saturates at maxTAT. What is not after at is no debt and
+// stays as it is.
 func (g *gcra) rescale(tat int64, to *gcra, at int64) int64 {
 	if tat <= at || g.interval == to.interval {
 		return tat
 	}
 	hi, lo := bits.Mul64(uint64(tat-at), uint64(to.interval))
 	if hi >= uint64(g.interval) {
-		return maxReading
+		return maxTAT
 	}
 	debt, rest := bits.Div64(hi, lo, uint64(g.interval))
 	if rest != 0 {
 		debt++
 	}
-	if debt > uint64(maxReading-at) {
-		return maxReading
+	if debt > uint64(maxTAT-at) {
+		return maxTAT
 	}
 	return at + int64(debt)
 }

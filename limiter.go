@@ -91,7 +91,7 @@ func (l *Limiter) Now() time.Duration { return l.clock.user(l.clock.reading()) }
 func (l *Limiter) Allow(key string) (d Decision) {
 	sh, id := l.locate(key)
 	now := l.clock.reading() // between hash and slot: measured to be the best place
-	l.decide(sh, id, reading{now: now, asked: now, renew: true}, 1).into(&d)
+	l.decide(sh, id, reading{now: now, asked: now, renewable: true}, 1).into(&d)
 	return d
 }
 
@@ -100,7 +100,7 @@ func (l *Limiter) Allow(key string) (d Decision) {
 func (l *Limiter) AllowN(key string, n int64) (d Decision) {
 	sh, id := l.locate(key)
 	now := l.clock.reading()
-	l.decide(sh, id, reading{now: now, asked: now, renew: true}, n).into(&d)
+	l.decide(sh, id, reading{now: now, asked: now, renewable: true}, n).into(&d)
 	return d
 }
 
@@ -123,7 +123,7 @@ func (l *Limiter) AllowAt(now time.Duration, key string, n int64) (d Decision) {
 func (l *Limiter) Peek(key string) (d Decision) {
 	sh, id := l.locate(key)
 	now := l.clock.reading()
-	l.peek(sh, id, reading{now: now, asked: now, renew: true}).into(&d)
+	l.peek(sh, id, reading{now: now, asked: now, renewable: true}).into(&d)
 	return d
 }
 
@@ -139,6 +139,7 @@ func (l *Limiter) Refund(key string, n int64) {
 		after := k.refund(k.tat, k.floor, n)
 		return after, after != k.tat
 	})
+	l.bound.fell()
 }
 
 // Reset forgets what the key has consumed. If the memory bound has raised the
@@ -149,6 +150,7 @@ func (l *Limiter) Reset(key string) {
 	l.apply(sh, id, reading{}, func(k standing) (int64, bool) {
 		return resetTAT, k.tat > k.floor
 	})
+	l.bound.fell()
 }
 
 // SetQuota changes the quota of all keys that have none of their own, while
@@ -209,11 +211,11 @@ func (l *Limiter) locate(key string) (*shard, uint64) {
 // case: the key is in its home line of a table that is not being migrated.
 func (l *Limiter) decide(sh *shard, id uint64, r reading, n int64) verdict {
 	t := sh.cur.Load()
-	if n > 0 && t.next.Load() == nil && r.now >= t.born {
+	if n > 0 && t.next.Load() == nil && r.now >= t.born.Load() {
 		if s := t.lookup(id); s != nil {
 			// Not frozen, which is negative, and no marker, in one comparison.
 			if tat := s.tat.Load(); uint64(tat) < uint64(firstAway) {
-				after, v := t.spend(max(tat, t.horizon), r.now, n)
+				after, v := t.spend(max(tat, t.horizon.Load()), r.now, n)
 				if !v.allowed() || s.tat.CompareAndSwap(tat, after) {
 					l.counters.count(v.allowed())
 					return v.late(r.now - r.asked)

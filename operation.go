@@ -2,21 +2,24 @@ package weir
 
 // A reading is when an operation takes place.
 type reading struct {
-	now   int64 // the instant to decide at
-	asked int64 // the instant that the caller's durations count from; ≤ now
-	renew bool  // now is of the limiter's clock, so it may be read again
+	now       int64 // the instant to decide at
+	asked     int64 // the instant that the caller's durations count from; ≤ now
+	renewable bool  // now is of the limiter's clock, and may be read once more
 }
 
-// fresh is when to decide in a table, or under a quota, that was born at born.
-// A reading older than that would refuse what should pass: so the clock is read
-// once more; and where that does not help, because the clock has stepped back
-// or the time is the caller's, the birth counts.
-func (st *store) fresh(born int64, r reading) (now, asked int64) {
-	if r.now < born && r.renew {
-		r.now = st.clock.reading()
-		r.asked = r.now
+// renew reads the clock again for an operation about to decide in a table, or
+// under a quota, that was born after its reading: that would refuse what should
+// pass. It reports whether it did: then the operation looks again, so that it
+// still has read the clock before it saw no successor. Where a newer reading
+// does not help, because the clock has stepped back or the time is the
+// caller's, the birth counts.
+func (st *store) renew(r *reading, born int64) bool {
+	if r.now >= born || !r.renewable {
+		return false
 	}
-	return max(r.now, born), r.asked
+	now := st.clock.reading()
+	*r = reading{now: now, asked: now}
+	return true
 }
 
 // A standing is what a step of an operation sees of its key.
@@ -55,8 +58,11 @@ func (l *Limiter) apply(sh *shard, id uint64, r reading, step step) {
 				continue
 			}
 		}
-		now, asked := l.fresh(t.born, r)
-		after, write := step(standing{&t.gcra, max(v, t.horizon), t.horizon, now, asked})
+		born, horizon := t.born.Load(), t.horizon.Load()
+		if l.renew(&r, born) {
+			continue
+		}
+		after, write := step(standing{&t.gcra, max(v, horizon), horizon, max(r.now, born), r.asked})
 		if !write {
 			break
 		}
@@ -89,50 +95,53 @@ restart:
 	v := unwritten
 	for {
 		s, found := t.probe(id)
-		frozenHere := false
+		final := false
 		if found == foundKey {
 			w := s.tat.Load()
-			if w >= firstAway {
-				if answer, ok := l.peekOwn(ownKey{sh, id}, t, w, r); ok {
-					return answer
-				}
-				goto restart
+			final = w < 0
+			if w &^= frozen; w != unwritten {
+				v = w
 			}
-			if w&^frozen != unwritten {
-				v = w &^ frozen
-			}
-			frozenHere = w < 0
 		}
-		// A live value, also one not yet written, and an empty slot both say:
-		// the key is nowhere beyond.
-		next := t.next.Load()
+		next := l.successor(t)
 		if next == unlinked {
 			goto restart
 		}
-		if next == nil || found == foundFree || found == foundKey && !frozenHere {
-			now, asked := l.fresh(t.born, r)
-			return t.peek(max(v, t.horizon), now).late(now - asked)
+		// A live value, also one not yet written, and an empty slot both say:
+		// the key is nowhere beyond.
+		if next == nil || found == foundFree || found == foundKey && !final {
+			born := t.born.Load()
+			if l.renew(&r, born) {
+				goto restart
+			}
+			if v < firstAway {
+				return t.peek(max(v, t.horizon.Load()), max(r.now, born)).late(max(r.now, born) - r.asked)
+			}
+			if answer, ok := l.peekOwn(ownKey{sh, id}, t, v, r); ok {
+				return answer
+			}
+			goto restart
 		}
-		if v = hop(t, next, v); v <= next.floor {
+		if v = hop(t, next, v); v <= next.floor.Load() {
 			v = unwritten
 		}
 		t = next
 	}
 }
 
-// peekOwn is peek for a key whose slot in t held a marker; false if the key has
+// peekOwn is peek for a key whose slot in t holds a marker; false if the key has
 // left meanwhile.
 func (l *Limiter) peekOwn(own ownKey, t *table, marker int64, r reading) (verdict, bool) {
 	e, ok := l.own.Load(own)
 	if !ok || e.marker != marker {
 		return verdict{}, false
 	}
-	e, v := e.current()
-	g, born := &e.gcra, e.at
+	e, v := e.current(l.clock)
+	g, born := &e.gcra, e.at.Load()
 	if v < 0 {
-		g, born = &t.gcra, max(e.next.Load().at, t.born)
-		v = e.rescale(v&^frozen, g, e.next.Load().at)
+		g, born = &t.gcra, max(e.next.Load().at.Load(), t.born.Load())
+		v = max(e.returned(v&^frozen, g), t.horizon.Load())
 	}
-	now, asked := l.fresh(born, r)
-	return g.peek(v, now).late(now - asked), true
+	now := max(r.now, born)
+	return g.peek(v, now).late(now - r.asked), true
 }

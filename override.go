@@ -21,9 +21,12 @@ type keyQuota struct {
 	Quota
 	gcra
 	marker  int64 // ≥ firstAway
-	at      int64 // the instant of the hand-over into it; debts are rescaled around it
 	leaving bool  // not a quota, but the way back to the table
 
+	// at is a reading from when the TAT before the hand-over was final, so not
+	// before any that decided it: debts are rescaled around it. Like a table's
+	// birth. 0 until somebody meets the frozen TAT.
+	at   atomic.Int64
 	tat  atomicTAT
 	next atomic.Pointer[keyQuota]
 }
@@ -36,56 +39,60 @@ type ownKey struct {
 }
 
 // current follows the hand-overs from e to the entry that holds the TAT, and
-// returns it with the TAT. If the key is leaving, the TAT is final, and e.next
-// says so.
-func (e *keyQuota) current() (*keyQuota, int64) {
+// returns it with the TAT. If the key is leaving, the TAT is final (below 0),
+// and e.next says so.
+func (e *keyQuota) current(c *clock) (*keyQuota, int64) {
 	for {
 		v := e.tat.Load()
 		if v >= 0 {
 			return e, v
 		}
 		next := e.next.Load() // not nil: it is linked before the freeze
+		if next.at.Load() == 0 {
+			next.at.CompareAndSwap(0, max(c.exact(), e.at.Load()))
+		}
 		if next.leaving {
 			return e, v
 		}
-		next.arrive(e, v&^frozen)
+		next.tat.CompareAndSwap(unwritten, max(resetTAT, e.rescale(v&^frozen, &next.gcra, next.at.Load())))
 		e = next
 	}
 }
 
-// arrive writes what the key stood at in from, unless that was done before.
-func (e *keyQuota) arrive(from *keyQuota, final int64) {
-	e.tat.CompareAndSwap(unwritten, max(resetTAT, from.rescale(final, &e.gcra, e.at)))
-}
-
-// leave puts the final value of a leaving key back into its slot in t, if the
-// marker is still there.
-func (e *keyQuota) leave(t *table, s *slot, final int64) {
-	s.tat.CompareAndSwap(e.marker, max(resetTAT, e.rescale(final, &t.gcra, e.next.Load().at)))
+// returned is what the final value of a leaving key is under g.
+func (e *keyQuota) returned(final int64, g *gcra) int64 {
+	return max(resetTAT, e.rescale(final, g, e.next.Load().at.Load()))
 }
 
 // setKeyQuota and clearKeyQuota are called by one goroutine at a time; all
 // others they race with are operations, which never wait for them.
 func (l *Limiter) setKeyQuota(sh *shard, id uint64, q Quota) {
-	at := l.clock.exact()
 	own := ownKey{sh, id}
-	n := &keyQuota{Quota: q, gcra: newGCRA(q), at: at}
+	n := &keyQuota{Quota: q, gcra: newGCRA(q)}
 	if e, ok := l.own.Load(own); ok {
 		n.marker = e.marker
 		e.next.Store(n)
-		final, _ := e.tat.freeze()
-		n.arrive(e, final)
+		e.tat.freeze()
+		e.current(l.clock)
 		l.own.Store(own, n)
 		return
 	}
 	n.marker = firstAway + l.markers
 	l.markers++
 	l.own.Store(own, n) // before anybody can find the marker
-	l.apply(sh, id, reading{now: at, asked: at, renew: true}, func(k standing) (int64, bool) {
-		n.at = k.now
-		n.tat.Store(max(resetTAT, k.rescale(k.tat, &n.gcra, k.now)))
+	l.apply(sh, id, reading{}, func(k standing) (int64, bool) {
+		now := max(l.clock.exact(), k.now) // after k.tat was read, so not before any reading that made it
+		tat := k.rescale(k.tat, &n.gcra, now)
+		if k.tat <= k.floor {
+			// Not seen, or forgotten: it stands at a horizon that is not its
+			// own doing, and at worst is taken to have spent its burst.
+			tat = min(tat, now+n.tolerance)
+		}
+		n.at.Store(now)
+		n.tat.Store(max(resetTAT, tat))
 		return n.marker, true
 	})
+	l.bound.pinned.Add(1)
 }
 
 func (l *Limiter) clearKeyQuota(sh *shard, id uint64) {
@@ -94,21 +101,21 @@ func (l *Limiter) clearKeyQuota(sh *shard, id uint64) {
 	if !ok {
 		return
 	}
-	e.next.Store(&keyQuota{leaving: true, at: l.clock.exact()})
-	final, _ := e.tat.freeze()
+	e.next.Store(&keyQuota{leaving: true})
+	e.tat.freeze()
+	_, v := e.current(l.clock)
 	for {
 		t, s, found := l.find(sh, id)
 		if !found {
 			break
 		}
-		v := s.tat.Load()
-		if v >= 0 && v != e.marker {
-			break // another operation has put it back
-		}
-		if v >= 0 {
-			e.leave(t, s, final)
+		w := s.tat.Load()
+		if w >= 0 && (w != e.marker || s.tat.CompareAndSwap(w, e.returned(v&^frozen, &t.gcra))) {
+			break // put back, by this or another operation
 		}
 	}
+	l.bound.pinned.Add(-1)
+	l.bound.fell()
 	l.own.Delete(own)
 }
 
@@ -121,12 +128,15 @@ func (l *Limiter) applyOwn(own ownKey, t *table, s *slot, marker int64, r readin
 	}
 	for {
 		var v int64
-		if e, v = e.current(); v < 0 {
-			e.leave(t, s, v&^frozen)
+		if e, v = e.current(l.clock); v < 0 {
+			s.tat.CompareAndSwap(marker, e.returned(v&^frozen, &t.gcra))
 			return false
 		}
-		now, asked := l.fresh(e.at, r)
-		after, write := step(standing{&e.gcra, v, resetTAT, now, asked})
+		born := e.at.Load()
+		if l.renew(&r, born) {
+			continue
+		}
+		after, write := step(standing{&e.gcra, v, resetTAT, max(r.now, born), r.asked})
 		if !write || e.tat.CompareAndSwap(v, after) {
 			return true
 		}

@@ -28,6 +28,9 @@ import (
 //     whose bit is clear is swept again, which is harmless. So no sleeper can
 //     hold a migration up.
 //   - Whoever moves the shard on unlinks the table it left.
+//   - A successor's birth is read from the clock after it is linked, by whoever
+//     meets it first. So an operation that still found no successor has read
+//     the clock before, and no debt that it left is taken for older than it is.
 type shard struct {
 	cur atomic.Pointer[table]
 }
@@ -106,7 +109,7 @@ restart:
 		// In this order: a slot found empty, then no successor found, means
 		// that the slot was empty while the table was the last.
 		s, found := t.probe(id)
-		next := t.next.Load()
+		next := st.successor(t)
 		switch {
 		case next == unlinked:
 			goto restart
@@ -138,12 +141,9 @@ func (st *store) claim(t *table, s *slot, id uint64) (used int64) {
 }
 
 // carry freezes a slot of a table that has a successor and makes sure that its
-// value has arrived where it lives on.
-func (st *store) carry(t, next *table, s *slot, id uint64) {
-	v, first := s.tat.freeze()
-	if forgiven := st.bring(t, next, id, v); forgiven > 0 && first {
-		st.forgiven.Add(forgiven)
-	}
+// value has arrived where it lives on. It returns what bring does.
+func (st *store) carry(t, next *table, s *slot, id uint64) (forgiven int64) {
+	return st.bring(t, next, id, s.tat.freeze())
 }
 
 // bring writes the final value v of a key, frozen in from, into the chain from
@@ -155,8 +155,8 @@ func (st *store) carry(t, next *table, s *slot, id uint64) {
 func (st *store) bring(from, to *table, id uint64, v int64) (forgiven int64) {
 	for {
 		v = hop(from, to, v)
-		if v <= to.floor {
-			return to.forgiven(v - to.horizon)
+		if v <= to.floor.Load() {
+			return to.forgiven(v - to.horizon.Load())
 		}
 		for {
 			s, found := to.probe(id)
@@ -166,7 +166,7 @@ func (st *store) bring(from, to *table, id uint64, v int64) (forgiven int64) {
 				s.tat.CompareAndSwap(unwritten, v)
 				return 0
 			}
-			next := to.next.Load()
+			next := st.successor(to)
 			if next == unlinked {
 				return 0 // through, so it has arrived
 			}
@@ -193,7 +193,26 @@ func hop(from, to *table, v int64) int64 {
 	if v >= firstAway {
 		return v
 	}
-	return from.rescale(v, &to.gcra, to.born)
+	return from.rescale(v, &to.gcra, to.born.Load())
+}
+
+// successor is t's next, settled.
+func (st *store) successor(t *table) *table {
+	n := t.next.Load()
+	if n == nil || n == unlinked || n.floor.Load() != 0 {
+		return n
+	}
+	// Whoever is first fixes the birth; all that follows from it, everybody
+	// computes alike.
+	n.born.CompareAndSwap(0, max(st.clock.exact(), t.born.Load()))
+	born := n.born.Load()
+	horizon := max(born, t.rescale(t.horizon.Load(), &n.gcra, born))
+	floor := max(horizon, n.raise)
+	if st.overflow == Strict {
+		horizon = floor
+	}
+	n.settle(born, horizon, floor)
+	return n
 }
 
 // succeed makes sure that t, which is not void, has a successor, under the
@@ -207,40 +226,43 @@ func (st *store) succeed(sh *shard, t *table, g *gcra) {
 	if g == nil {
 		g = &t.gcra
 	}
-	lap := st.bound.number.Load() // before the sweep, which is after next is set
+	lap := st.bound.number.Load() // before the sweep, which is after the linking
 	reading := st.clock.exact()
-	born := max(reading, t.born)
-	horizon := max(born, t.rescale(t.horizon, g, born))
-	floor := horizon
-	raised := false
-	if l := st.bound.lap.Load(); l != nil && l.raise != 0 && l.gcra == *g {
-		floor = max(horizon, min(l.raise, reading+g.tolerance))
-		raised = floor > horizon
-		if st.overflow == Strict {
-			horizon = floor
-		}
-	}
-	lines := st.sizeOf(sh, t, floor, raised)
-	n := newTable(lines, *g, born, horizon, floor, lap)
+	raise := st.bound.raise(g, reading)
+	standsAt := max(reading, t.horizon.Load())
+	raised := raise > standsAt
+	n := newTable(st.sizeOf(sh, t, max(raise, standsAt), raised), *g, raise, lap)
 	if t.next.CompareAndSwap(nil, n) && raised {
 		st.raises.Add(1)
 	}
 }
 
+// wantSuccessor is succeed for those who can go on without: one of them makes
+// it, so that it is allocated once; in case that one sleeps, every 64th does.
+func (st *store) wantSuccessor(sh *shard, t *table) {
+	if t.next.Load() == nil && t.makers.Add(1)%64 == 1 {
+		st.succeed(sh, t, nil)
+	}
+}
+
 // sizeOf is how many lines the successor of t gets.
 func (st *store) sizeOf(sh *shard, t *table, floor int64, raised bool) int {
-	if sh == nil || sh.cur.Load() != t {
-		// Its predecessor still has keys to bring: what it holds now says little.
-		return linesFor(t.fill, slotsPer10Keys)
+	live := t.fill // what it holds now says little while its predecessor has keys to bring
+	if sh != nil && sh.cur.Load() == t {
+		live = t.sampleLive(floor)
 	}
-	live := t.sampleLive(floor)
 	if raised {
 		return linesFor(live, slotsPer10KeysAtBound)
 	}
 	lines := linesFor(live, slotsPer10Keys)
 	if t.used.Load() < t.fill && live < t.fill {
 		// Not full: it is migrated for its dead keys or for its quota.
-		lines = min(lines, len(t.lines))
+		lines = min(lines, max(len(t.lines), linesFor(live, slotsPer10KeysAtLeast)))
+	}
+	// The bound will not let more keys come than room says, so long as it can
+	// drop any: nobody can make it drop those that AllowAt put far ahead.
+	if room := st.bound.room(st.counters.keys() - t.used.Load()); lines > room {
+		lines = max(room, linesFor(live, slotsPer10KeysAtLeast))
 	}
 	return lines
 }
@@ -265,8 +287,10 @@ func (t *table) sampleLive(tat int64) int64 {
 
 // open replaces the void table of a shard by a first real one.
 func (st *store) open(sh *shard, void *table) {
-	born := max(st.clock.exact(), void.born)
-	sh.cur.CompareAndSwap(void, newTable(minLines, void.gcra, born, born, born, st.bound.number.Load()))
+	t := newTable(minLines, void.gcra, 0, st.bound.number.Load())
+	born := max(st.clock.exact(), void.born.Load())
+	t.settle(born, born, born)
+	sh.cur.CompareAndSwap(void, t)
 }
 
 // help moves the shard's migration, if it has one, on by one chunk of 32 slots.
@@ -274,7 +298,7 @@ func (st *store) open(sh *shard, void *table) {
 // most 32 cache misses more when they are not.
 func (st *store) help(sh *shard) {
 	t := sh.cur.Load()
-	next := t.next.Load()
+	next := st.successor(t)
 	if next == nil || next == unlinked {
 		return
 	}
@@ -299,7 +323,7 @@ func (st *store) help(sh *shard) {
 func (st *store) sweep(t, next *table, chunk int64) {
 	lap := st.bound.sampling(t, next)
 	first := int(chunk) * linesPerStep
-	ids := int64(0)
+	ids, forgiven := int64(0), int64(0)
 	for i := range t.lines[first:min(first+linesPerStep, len(t.lines))] {
 		ln := &t.lines[first+i]
 		for k := range ln {
@@ -309,7 +333,7 @@ func (st *store) sweep(t, next *table, chunk int64) {
 			}
 			if id := s.id.Load(); id != sealed {
 				ids++
-				st.carry(t, next, s, id)
+				forgiven += st.carry(t, next, s, id)
 			}
 		}
 	}
@@ -317,8 +341,11 @@ func (st *store) sweep(t, next *table, chunk int64) {
 	if t.through[chunk/64].Or(bit)&bit != 0 {
 		return // swept by somebody else as well
 	}
-	// The slots are final, so this is exact, and done once for each chunk.
+	// The slots are final, so these sums are exact, and added once for a chunk.
 	st.counters.mine().keys.Add(-ids)
+	if forgiven > 0 {
+		st.forgiven.Add(forgiven)
+	}
 	if lap != nil {
 		lap.sample(t.lines[first:min(first+linesPerStep, len(t.lines))])
 	}

@@ -33,7 +33,7 @@ func (l *Limiter) Stats() Stats {
 	now := l.clock.exact()
 	for i := range l.shards {
 		sh := &l.shards[i]
-		for t := sh.cur.Load(); t != nil && t != unlinked; t = t.next.Load() {
+		for t := sh.cur.Load(); t != nil && t != unlinked; t = l.successor(t) {
 			if !t.void() {
 				s.Bytes += t.bytes()
 				s.Keys += l.liveIn(sh, t, now)
@@ -46,7 +46,7 @@ func (l *Limiter) Stats() Stats {
 // liveIn counts the keys of t that stand above now and the horizon, but for
 // those that its successor has.
 func (st *Limiter) liveIn(sh *shard, t *table, now int64) (n int64) {
-	next := t.next.Load()
+	next := st.successor(t)
 	for i := range t.lines {
 		for k := range t.lines[i] {
 			s := &t.lines[i][k]
@@ -59,11 +59,11 @@ func (st *Limiter) liveIn(sh *shard, t *table, now int64) (n int64) {
 			v &^= frozen
 			if v >= firstAway {
 				if e, ok := st.own.Load(ownKey{sh, s.id.Load()}); ok {
-					_, v = e.current()
+					_, v = e.current(st.clock)
 					v &^= frozen
 				}
 			}
-			if v > max(now, t.horizon) {
+			if v > max(now, t.horizon.Load()) {
 				n++
 			}
 		}

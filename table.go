@@ -50,15 +50,14 @@ const (
 	frozen    int64 = math.MinInt64 // the top bit
 )
 
-// freeze makes the value final and returns it, and whether this call is
-// the one that froze it. One atomic Or: unlike a plain store it cannot lose a
-// CAS that came before it, and no CAS can succeed after it.
-func (a *atomicTAT) freeze() (final int64, first bool) {
-	v := a.Load()
-	if v >= 0 {
-		v = a.Or(frozen)
+// freeze makes the value final and returns it. One atomic Or, then a load:
+// unlike a plain store, the Or cannot undo a CAS that came before it, and no CAS
+// can succeed after it.
+func (a *atomicTAT) freeze() (final int64) {
+	if a.Load() >= 0 {
+		a.Or(frozen)
 	}
-	return v &^ frozen, v >= 0
+	return a.Load() &^ frozen
 }
 
 // seal closes an empty slot for ever and reports whether it is closed now.
@@ -74,7 +73,7 @@ const (
 	slotsPerLine = 4
 	linesPerStep = 8  // swept by one helping step: 32 slots, 0.3 to 1 µs
 	minLines     = 4  // of the first table of a shard: 256 B
-	maxProbe     = 16 // lines; at 3/4 load a table of 1 M slots needs 13, measured
+	maxProbe     = 64 // lines; at 3/4 load 1 key of 4,000 needs more than 16, 1 of 150,000 more than 32, none of 1 M more than 64
 )
 
 // fillSlots of a table's slots may be claimed before it gets a successor: 3/4.
@@ -88,6 +87,7 @@ func fillSlots(lines int) int64 { return int64(lines) * slotsPerLine * 3 / 4 }
 const (
 	slotsPer10Keys        = 21
 	slotsPer10KeysAtBound = 19
+	slotsPer10KeysAtLeast = 15 // at 0.67, still below the fill bound
 )
 
 // linesFor is the number of lines for n keys.
@@ -101,7 +101,7 @@ func linesFor(n, slotsPer10 int64) int {
 }
 
 // A table is the slots of one shard under one quota. What decides is in its
-// first cache line; the rest is for those who claim, copy and migrate.
+// first cache line, but for the limit; what claims write is in the third.
 //
 // A key's home line is a function of its id alone, its slots are tried in an
 // order that is a function of its id alone, and ids are written once: so as
@@ -110,27 +110,33 @@ func linesFor(n, slotsPer10 int64) int {
 type table struct {
 	lines []line
 	// next is nil, then the successor, then unlinked: set once by whoever makes
-	// the successor, and once by whoever moves the shard on to it.
+	// the successor, and once by whoever moves the shard on to it. Read it by
+	// store.successor, which settles what it returns.
 	next atomic.Pointer[table]
-	// born is the clock at the table's making. No operation decides with an
-	// older reading; see store.fresh. Never falls along a chain.
-	born int64
-	// horizon is where a key stands that is not in the table; ≥ born. Never
+	// born is a reading of the clock from after the table was linked, so not
+	// before any reading that decided in its predecessor: the instant around
+	// which debts are rescaled to its quota. No operation decides in it with an
+	// older reading. It never falls along a chain. 0 until settled.
+	born atomic.Int64
+	// horizon is where a key stands that is not in the table; ≥ born. It never
 	// falls along a chain, but for what a rescaling makes of it.
-	horizon int64
+	horizon atomic.Int64
 	gcra    // the quota that decides here
 
 	// floor is the TAT up to which a copy into this table is dropped: horizon,
-	// or above it under Lenient.
-	floor int64
+	// or above it under Lenient. Not 0 means settled.
+	floor atomic.Int64
+	raise int64 // what the memory bound wants the floor to be, at least
 	lap   int64 // the newest lap of the memory bound when it was made
 	fill  int64 // claims at which it gets a successor
-	_     [16]byte
+	_     [24]byte
 
 	used    atomic.Int64    // slots claimed, a hint for when to grow
 	hand    atomic.Int64    // next chunk to claim for sweeping, a hint
+	makers  atomic.Int64    // who wanted to make the successor, a hint
 	through []atomic.Uint64 // one bit a chunk: swept, and every value arrived
-	done    atomic.Int64    // bits set in through, a hint
+	done    atomic.Int64    // bits set in through
+	_       [8]byte         // three cache lines: the allocator then aligns it to one
 }
 
 // unlinked stands in the next of a table that its shard has left. Who meets it
@@ -138,14 +144,12 @@ type table struct {
 // old table would keep every later one alive.
 var unlinked = new(table)
 
-// newTable makes an empty table; horizon ≥ born, floor ≥ horizon.
-func newTable(lines int, g gcra, born, horizon, floor, lap int64) *table {
+// newTable makes an empty table that is not settled yet.
+func newTable(lines int, g gcra, raise, lap int64) *table {
 	chunks := (lines + linesPerStep - 1) / linesPerStep
 	return &table{
 		lines: make([]line, lines),
-		gcra:  g,
-		born:  born, horizon: horizon, floor: floor,
-		lap: lap, fill: fillSlots(lines),
+		gcra:  g, raise: raise, lap: lap, fill: fillSlots(lines),
 		through: make([]atomic.Uint64, (chunks+63)/64),
 	}
 }
@@ -153,7 +157,17 @@ func newTable(lines int, g gcra, born, horizon, floor, lap int64) *table {
 // newVoid makes the table of shards that hold nothing yet. It is shared by all
 // of them, has no slots, never gets a successor, and is replaced in the shard.
 func newVoid(g gcra, born int64) *table {
-	return &table{gcra: g, born: born, horizon: born, floor: born}
+	t := &table{gcra: g}
+	t.settle(born, born, born)
+	return t
+}
+
+// settle fixes where absent keys stand. floor comes last: it tells that the
+// others are there.
+func (t *table) settle(born, horizon, floor int64) {
+	t.born.Store(born)
+	t.horizon.Store(horizon)
+	t.floor.Store(floor)
 }
 
 func (t *table) void() bool { return len(t.lines) == 0 }

@@ -57,7 +57,7 @@ func (l *Limiter) takePlace(ctx context.Context, key string, n int64) (p place, 
 	sh, id := l.locate(key)
 	now := l.clock.reading()
 	deadline, hasDeadline := ctx.Deadline()
-	l.apply(sh, id, reading{now: now, asked: now, renew: true}, func(k standing) (int64, bool) {
+	l.apply(sh, id, reading{now: now, asked: now, renewable: true}, func(k standing) (int64, bool) {
 		if n < 0 {
 			err = &CostError{n, k.tolerance / k.interval}
 			return 0, false
@@ -107,6 +107,7 @@ func (l *Limiter) giveBack(key string, p place) {
 		mine := *k.gcra == p.gcra && k.tat == p.after
 		return max(k.tat-p.nanos, k.floor), mine
 	})
+	l.bound.fell()
 }
 
 // A CostError is a cost that can never be admitted.

@@ -1,0 +1,89 @@
+package weirhttp
+
+import (
+	"io"
+	"net/http"
+	"strconv"
+
+	"github.com/weirhq/weir"
+)
+
+// The refusal of rate-limits.md, to the byte: a problem document (RFC 9457)
+// without a type, and without a newline at its end.
+const (
+	problemType = "application/problem+json"
+	problem     = `{
+  "status": 429,
+  "title": "Too many requests.",
+  "detail": "The API rate limit for this account has been exceeded."
+}`
+)
+
+// problemLength is a string because making it anew would cost an allocation.
+var problemLength = strconv.Itoa(len(problem))
+
+// Refuse answers a refused request, and is what the middleware answers with:
+//
+//	HTTP/1.1 429 Too Many Requests
+//	Content-Length: 122
+//	Content-Type: application/problem+json
+//	Retry-After: 17
+//
+//	{
+//	  "status": 429,
+//	  "title": "Too many requests.",
+//	  "detail": "The API rate limit for this account has been exceeded."
+//	}
+//
+// Handlers that limit something of their own, such as logins of one account,
+// call it to answer alike.
+//
+// Retry-After is [weir.Decision.RetryAfterSeconds], the least whole number of
+// seconds that is enough. It is absent if d.RetryAfter is [weir.Never]: no wait
+// would help. A HEAD request gets the same headers and no body.
+//
+// Headers that w carries already are sent along, those of tracing and CORS for
+// example, except the ones that were meant for the response that now does not
+// come: Etag, Last-Modified, Cache-Control and Expires are removed, as net/http
+// removes them from its own errors; a cache must not keep a 429 (RFC 6585). A
+// Content-Encoding stays, because who sets one this early is a compressor that
+// has wrapped w (see https://go.dev/issue/66343); Content-Length is then left to
+// it.
+//
+// Refuse never reads the request's body. What net/http does with an unread body
+// is net/http's: it skips a short one and keeps an HTTP/1 connection, and closes
+// the connection of a long one, or of one that still waits for 100 Continue.
+//
+// It makes one allocation of its own (two from 100 seconds on), and
+// blocks only as w.Write does.
+func Refuse(w http.ResponseWriter, r *http.Request, d weir.Decision) {
+	h := w.Header()
+	delete(h, "Etag")
+	delete(h, "Last-Modified")
+	delete(h, "Cache-Control")
+	delete(h, "Expires")
+
+	// The keys are in canonical form, and the values are cut from one array with
+	// no room to append. It is made anew each time: with a shared one, middleware
+	// that edits a value in place would edit it for all later refusals.
+	values := [...]string{problemType, "", ""}
+	h["Content-Type"] = values[0:1:1]
+	if d.RetryAfter == weir.Never {
+		delete(h, "Retry-After")
+	} else {
+		values[1] = strconv.FormatInt(d.RetryAfterSeconds(), 10)
+		h["Retry-After"] = values[1:2:2]
+	}
+	if len(h["Content-Encoding"]) > 0 {
+		delete(h, "Content-Length")
+	} else {
+		values[2] = problemLength
+		h["Content-Length"] = values[2:3:3]
+	}
+
+	w.WriteHeader(http.StatusTooManyRequests)
+	if r.Method != http.MethodHead {
+		// An error means that the caller has gone; there is nobody to tell.
+		_, _ = io.WriteString(w, problem)
+	}
+}
