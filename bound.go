@@ -66,7 +66,7 @@ type lap struct {
 const maxSample = 8192
 
 // checkEvery so many claims in a table the sum of claims is looked at, at 0.1 µs
-// for 32 stripes.
+// for all stripes.
 const checkEvery = 32
 
 func (b *bound) init(maxKeys int64) {

@@ -10,6 +10,7 @@ import (
 // written", and 1 is before every debt.
 type clock struct {
 	base   time.Time            // of the default clock
+	plain  bool                 // neither of the options below
 	custom func() time.Duration // WithClock; nil for the default clock
 	origin time.Duration        // custom's first reading
 	coarse *coarseClock         // WithCoarseClock; nil without
@@ -28,20 +29,29 @@ func newClock(custom func() time.Duration, resolution time.Duration) *clock {
 	if resolution >= finest {
 		c.coarse = &coarseClock{read: c.exact, every: resolution / 2}
 	}
+	c.plain = c.custom == nil && c.coarse == nil
 	return c
 }
 
 // reading is the present instant.
 func (c *clock) reading() int64 {
-	if c.coarse != nil {
-		return c.coarse.reading()
+	k := c.coarse
+	if k == nil {
+		return c.exact()
 	}
-	if c.custom != nil {
-		return c.instant(c.custom())
+	if now := k.now.Load(); now != 0 && k.used.Load() {
+		return now
 	}
-	// time.Since of a Time with a monotonic reading is one monotonic clock
-	// read, and is the fake clock inside a testing/synctest bubble.
-	return max(int64(time.Since(c.base)), 0) + 1
+	return k.reading()
+}
+
+// sinceBase is reading where the clock is the default one, and 0 or less where
+// it is not; so small that it is inlined.
+func (c *clock) sinceBase() int64 {
+	if !c.plain {
+		return 0
+	}
+	return int64(time.Since(c.base)) + 1
 }
 
 // exact reads the underlying clock, whatever the resolution.
@@ -49,6 +59,8 @@ func (c *clock) exact() int64 {
 	if c.custom != nil {
 		return c.instant(c.custom())
 	}
+	// time.Since of a Time with a monotonic reading is one monotonic clock
+	// read, and is the fake clock inside a testing/synctest bubble.
 	return max(int64(time.Since(c.base)), 0) + 1
 }
 

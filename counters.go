@@ -1,8 +1,6 @@
 package weir
 
 import (
-	"math/bits"
-	"runtime"
 	"sync/atomic"
 	"unsafe"
 )
@@ -17,18 +15,17 @@ type stripe struct {
 	_        [40]byte
 }
 
+// stripes are 64 lines, 4 KiB: two goroutines that run at once share one in one
+// of 64 cases. The number is fixed, so that finding one's stripe takes no load
+// and no check.
+const (
+	stripesLog = 6
+	numStripes = 1 << stripesLog
+)
+
 // counters are exact: each sum is what all stripes add up to.
 type counters struct {
-	stripes []stripe
-	shift   uint
-}
-
-// newCounters makes 16 stripes a processor, between 32 (2 KiB) and 128 (8 KiB): two
-// goroutines that run at once share a stripe in one of 32 cases or fewer.
-func newCounters() *counters {
-	n := min(max(16*runtime.GOMAXPROCS(0), 32), 128)
-	log := bits.Len(uint(n - 1))
-	return &counters{make([]stripe, 1<<log), uint(64 - log)}
+	stripes [numStripes]stripe
 }
 
 // mine is the stripe of the calling goroutine, told by where its stack lies:
@@ -38,7 +35,7 @@ func newCounters() *counters {
 func (c *counters) mine() *stripe {
 	var here byte
 	page := uint64(uintptr(unsafe.Pointer(&here))) >> 11 // stacks are 2 KiB at least
-	i := page * 0x9E3779B97F4A7C15 >> c.shift            // Fibonacci hashing (Knuth, TAOCP 3, 6.4)
+	i := page * 0x9E3779B97F4A7C15 >> (64 - stripesLog)  // Fibonacci hashing (Knuth, TAOCP 3, 6.4)
 	return &c.stripes[i]
 }
 

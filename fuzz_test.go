@@ -53,9 +53,8 @@ func FuzzGCRA(f *testing.F) {
 
 // checkSpend compares decisions, and holds refusals to what they say.
 func checkSpend(t *testing.T, g *gcra, m *reference, tat, now, n int64) {
-	var d Decision
-	after, v := g.spend(tat, now, n)
-	v.into(&d)
+	after, v := spend(g, tat, now, n)
+	d := v.decision()
 	if want := m.judge(time.Duration(now), 0, "key", n); d != want {
 		t.Fatalf("cost %d at %d standing at %d under %+v:\n got %+v\nwant %+v", n, now, tat, g, d, want)
 	}
@@ -63,14 +62,14 @@ func checkSpend(t *testing.T, g *gcra, m *reference, tat, now, n int64) {
 	case d.Allowed && after != m.after.Int64(), !d.Allowed && after != tat:
 		t.Fatalf("cost %d at %d standing at %d under %+v: then stands at %d", n, now, tat, g, after)
 	case !d.Allowed && d.RetryAfter <= maxReading-time.Duration(now):
-		if _, v := g.spend(tat, now+v.retryAfter, n); !v.allowed() {
+		if _, v := spend(g, tat, now+v.retryAfter, n); !v.allowed() {
 			t.Fatalf("cost %d at %d standing at %d under %+v: refused after RetryAfter too", n, now, tat, g)
 		}
-		if _, v := g.spend(tat, now+v.retryAfter-1, n); v.allowed() {
+		if _, v := spend(g, tat, now+v.retryAfter-1, n); v.allowed() {
 			t.Fatalf("cost %d at %d standing at %d under %+v: admitted before RetryAfter", n, now, tat, g)
 		}
 	}
-	g.peek(tat, now).into(&d)
+	d = g.peek(tat, now).decision()
 	if want := m.Peek(time.Duration(now), 0, "key"); d != want {
 		t.Fatalf("peek at %d standing at %d under %+v:\n got %+v\nwant %+v", now, tat, g, d, want)
 	}

@@ -22,6 +22,12 @@ func randomQuota(r *rand.Rand) Quota {
 	}
 }
 
+// spend decides and tells, as the limiter does.
+func spend(g *gcra, tat, now, n int64) (after int64, v verdict) {
+	after, retryAfter := g.spend(tat, now, n)
+	return after, g.tell(after, now, retryAfter)
+}
+
 func randomInstant(r *rand.Rand) int64 { return 1 + r.Int64N(maxReading)>>r.IntN(62) }
 
 // Property 1, for any state and any cost, extremes included: repeated after
@@ -34,7 +40,7 @@ func TestRetryAfterIsExact(t *testing.T) {
 		now := randomInstant(r)
 		tat := min(now+r.Int64N(2*g.tolerance), maxTAT)
 		n := 1 + r.Int64N(g.tolerance/g.interval)
-		after, v := g.spend(tat, now, n)
+		after, v := spend(&g, tat, now, n)
 		if v.allowed() {
 			admitted++
 			if after < tat || after-now > g.tolerance || after != max(tat, now)+n*g.interval {
@@ -47,10 +53,10 @@ func TestRetryAfterIsExact(t *testing.T) {
 			t.Fatalf("%+v: a refusal moved %d to %d", g, tat, after)
 		}
 		if at := now + v.retryAfter; at <= maxReading {
-			if _, v := g.spend(tat, at, n); !v.allowed() {
+			if _, v := spend(&g, tat, at, n); !v.allowed() {
 				t.Fatalf("%+v: %d of %d refused after RetryAfter", g, n, tat)
 			}
-			if _, v := g.spend(tat, at-1, n); v.allowed() {
+			if _, v := spend(&g, tat, at-1, n); v.allowed() {
 				t.Fatalf("%+v: %d of %d admitted a nanosecond before RetryAfter", g, n, tat)
 			}
 		}
@@ -65,11 +71,11 @@ func TestCostBeyondBurst(t *testing.T) {
 	for range 100_000 {
 		g := newGCRA(randomQuota(r))
 		burst, now := g.tolerance/g.interval, randomInstant(r)
-		if _, v := g.spend(unwritten, now, burst); !v.allowed() {
+		if _, v := spend(&g, unwritten, now, burst); !v.allowed() {
 			t.Fatalf("%+v: an unseen key was refused its burst", g)
 		}
 		for _, n := range []int64{burst + 1, math.MaxInt64, burst + 1 + r.Int64N(math.MaxInt64-burst)} {
-			if after, v := g.spend(resetTAT, now, n); v.retryAfter != int64(Never) || after != resetTAT || v.remaining != burst {
+			if after, v := spend(&g, resetTAT, now, n); v.retryAfter != int64(Never) || after != resetTAT || v.remaining != burst {
 				t.Fatalf("%+v: cost %d: %+v, moved to %d", g, n, v, after)
 			}
 		}
@@ -85,18 +91,18 @@ func TestRemaining(t *testing.T) {
 		now := randomInstant(r)
 		tat := min(now+r.Int64N(g.tolerance+g.tolerance/2+1)-g.tolerance/4, maxTAT)
 		v := g.peek(tat, now)
-		if _, one := g.spend(tat, now, 1); one.allowed() != v.allowed() || one.retryAfter != v.retryAfter {
+		if _, one := spend(&g, tat, now, 1); one.allowed() != v.allowed() || one.retryAfter != v.retryAfter {
 			t.Fatalf("%+v: Peek says %+v, a request %+v", g, v, one)
 		}
 		if v.allowed() != (v.remaining > 0) || v.resetAfter != max(tat-now, 0) {
 			t.Fatalf("%+v at %d of %d: %+v", g, tat, now, v)
 		}
 		if v.remaining > 0 {
-			if _, all := g.spend(tat, now, v.remaining); !all.allowed() || all.remaining != 0 {
+			if _, all := spend(&g, tat, now, v.remaining); !all.allowed() || all.remaining != 0 {
 				t.Fatalf("%+v: all %d remaining: %+v", g, v.remaining, all)
 			}
 		}
-		if _, more := g.spend(tat, now, v.remaining+1); more.allowed() {
+		if _, more := spend(&g, tat, now, v.remaining+1); more.allowed() {
 			t.Fatalf("%+v: %d remain, but one more passes", g, v.remaining)
 		}
 	}
@@ -174,7 +180,7 @@ func TestReserve(t *testing.T) {
 			t.Fatalf("%+v: %d behind %d is %d", g, n, tat, after)
 		}
 		// The place is reached when the same request would be admitted.
-		if _, v := g.spend(tat, now, n); max(ready-now, 0) != v.retryAfter {
+		if _, v := spend(&g, tat, now, n); max(ready-now, 0) != v.retryAfter {
 			t.Fatalf("%+v: ready in %d, RetryAfter %d", g, ready-now, v.retryAfter)
 		}
 	}

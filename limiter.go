@@ -89,18 +89,16 @@ func (l *Limiter) Now() time.Duration { return l.clock.user(l.clock.reading()) }
 // writes nothing. It takes tens of nanoseconds, most of them for reading the
 // clock, and does not block.
 func (l *Limiter) Allow(key string) (d Decision) {
-	sh, id := l.locate(key)
-	now := l.clock.reading() // between hash and slot: measured to be the best place
-	l.decide(sh, id, reading{now: now, asked: now, renewable: true}, 1).into(&d)
+	d.RetryAfter, d.Limit, d.Remaining, d.ResetAfter = l.allow(key, 1)
+	d.Allowed = d.RetryAfter == 0
 	return d
 }
 
 // AllowN decides a request of cost n, all or nothing. A cost above the burst is
 // refused with Never, and so is a negative one; a cost of 0 is [Limiter.Peek].
 func (l *Limiter) AllowN(key string, n int64) (d Decision) {
-	sh, id := l.locate(key)
-	now := l.clock.reading()
-	l.decide(sh, id, reading{now: now, asked: now, renewable: true}, n).into(&d)
+	d.RetryAfter, d.Limit, d.Remaining, d.ResetAfter = l.allow(key, n)
+	d.Allowed = d.RetryAfter == 0
 	return d
 }
 
@@ -112,19 +110,17 @@ func (l *Limiter) AllowN(key string, n int64) (d Decision) {
 // time ahead of the clock spends from the key's future, and keeps the key in
 // memory until then: a replay of other times than the present is better given a
 // clock of its own, by [WithClock].
-func (l *Limiter) AllowAt(now time.Duration, key string, n int64) (d Decision) {
+func (l *Limiter) AllowAt(now time.Duration, key string, n int64) Decision {
 	sh, id := l.locate(key)
-	l.decide(sh, id, reading{now: l.clock.instant(now), asked: l.clock.shifted(now)}, n).into(&d)
-	return d
+	return l.decide(sh, id, reading{now: l.clock.instant(now), asked: l.clock.shifted(now)}, n).decision()
 }
 
 // Peek tells whether one request would pass now, and if not, when; Remaining and
 // ResetAfter are as they stand. It writes nothing and helps no migration.
-func (l *Limiter) Peek(key string) (d Decision) {
+func (l *Limiter) Peek(key string) Decision {
 	sh, id := l.locate(key)
 	now := l.clock.reading()
-	l.peek(sh, id, reading{now: now, asked: now, renewable: true}).into(&d)
-	return d
+	return l.peek(sh, id, reading{now: now, asked: now, renewable: true}).decision()
 }
 
 // Refund gives back n requests already spent, for instance because the work was
@@ -200,33 +196,51 @@ func (l *Limiter) ClearKeyQuota(key string) {
 // not be the identity: anyone can compute keys that share all 64 bits of it,
 // under every seed, and would share a victim's budget.
 func (l *Limiter) locate(key string) (*shard, uint64) {
+	return &l.shards[mulhi(xxhash.Sum64String(key), len(l.shards))], l.identity(key)
+}
+
+func (l *Limiter) identity(key string) uint64 {
 	id := siphash.Sum64(l.k0, l.k1, key)
 	if id == vacant || id == sealed {
 		id ^= 1 << 32 // two of 2^64 values are taken
 	}
-	return &l.shards[mulhi(xxhash.Sum64String(key), len(l.shards))], id
+	return id
 }
 
-// decide is Allow, AllowN and AllowAt. What is written out here is the common
-// case: the key is in its home line of a table that is not being migrated.
-func (l *Limiter) decide(sh *shard, id uint64, r reading, n int64) verdict {
+// allow is Allow and AllowN, which are so small that they are inlined into the
+// caller: a Decision has more fields than the compiler keeps in registers, and
+// copying it on its way out of each function took a fifth of the time.
+//
+// What is written out here is the common case: the key is in its home line of a
+// table that is not being migrated.
+func (l *Limiter) allow(key string, n int64) (retryAfter time.Duration, limit, remaining int64, resetAfter time.Duration) {
+	sh := &l.shards[mulhi(xxhash.Sum64String(key), len(l.shards))]
+	id := l.identity(key)
+	// The clock between hash and slot: measured to be the fastest order.
+	now := l.clock.sinceBase()
+	if now <= 0 {
+		now = l.clock.reading()
+	}
 	t := sh.cur.Load()
-	if n > 0 && t.next.Load() == nil && r.now >= t.born.Load() {
+	if t.next.Load() == nil && now >= t.born.Load() && n > 0 {
 		if s := t.lookup(id); s != nil {
 			// Not frozen, which is negative, and no marker, in one comparison.
 			if tat := s.tat.Load(); uint64(tat) < uint64(firstAway) {
-				after, v := t.spend(max(tat, t.horizon.Load()), r.now, n)
-				if !v.allowed() || s.tat.CompareAndSwap(tat, after) {
-					l.counters.count(v.allowed())
-					return v.late(r.now - r.asked)
+				after, retry := t.spend(max(tat, t.horizon.Load()), now, n)
+				if retry != 0 || s.tat.CompareAndSwap(tat, after) {
+					l.counters.count(retry == 0)
+					v := t.tell(after, now, retry)
+					return time.Duration(v.retryAfter), v.limit, v.remaining, time.Duration(v.resetAfter)
 				}
 			}
 		}
 	}
-	return l.decideSlow(sh, id, r, n)
+	v := l.decide(sh, id, reading{now: now, asked: now, renewable: true}, n)
+	return time.Duration(v.retryAfter), v.limit, v.remaining, time.Duration(v.resetAfter)
 }
 
-func (l *Limiter) decideSlow(sh *shard, id uint64, r reading, n int64) (v verdict) {
+// decide is allow at any reading and in every case.
+func (l *Limiter) decide(sh *shard, id uint64, r reading, n int64) (v verdict) {
 	if n <= 0 {
 		v = l.peek(sh, id, r)
 		if n < 0 {
@@ -236,10 +250,16 @@ func (l *Limiter) decideSlow(sh *shard, id uint64, r reading, n int64) (v verdic
 		return v
 	}
 	l.apply(sh, id, r, func(k standing) (after int64, write bool) {
-		after, v = k.spend(k.tat, k.now, n)
-		v = v.late(k.now - k.asked)
-		return after, v.allowed()
+		after, retry := k.spend(k.tat, k.now, n)
+		v = k.tell(after, k.now, retry).late(k.now - k.asked)
+		return after, retry == 0
 	})
 	l.counters.count(v.allowed())
 	return v
+}
+
+func (v verdict) decision() Decision {
+	return Decision{
+		v.allowed(), v.limit, v.remaining, time.Duration(v.retryAfter), time.Duration(v.resetAfter),
+	}
 }

@@ -137,7 +137,7 @@ func TestMaxInIsReached(t *testing.T) {
 					continue
 				}
 				for {
-					after, v := g.spend(tat, now, 1)
+					after, v := spend(&g, tat, now, 1)
 					if !v.allowed() {
 						break
 					}

@@ -81,7 +81,7 @@ func shardsFor(maxKeys int64) int {
 func (st *store) init(q Quota, c *clock, maxKeys int64, overflow Overflow) {
 	st.shards = make([]shard, shardsFor(maxKeys))
 	st.clock = c
-	st.counters = newCounters()
+	st.counters = new(counters)
 	st.overflow = overflow
 	st.bound.init(maxKeys)
 	st.quota.Store(&quotaGCRA{q, newGCRA(q)})

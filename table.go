@@ -129,7 +129,7 @@ type table struct {
 	raise int64 // what the memory bound wants the floor to be, at least
 	lap   int64 // the newest lap of the memory bound when it was made
 	fill  int64 // claims at which it gets a successor
-	_     [24]byte
+	_     [16]byte
 
 	used    atomic.Int64    // slots claimed, a hint for when to grow
 	hand    atomic.Int64    // next chunk to claim for sweeping, a hint

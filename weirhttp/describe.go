@@ -28,7 +28,7 @@ func Anonymous(r *http.Request) weir.Request {
 // nothing left that could be undone, and are the same to the resolver with their
 // escapes or without; escaping them all would cost some an allocation.
 func escapedPath(u *url.URL) string {
-	// Three searches take a third of the time of one strings.ContainsAny.
+	// Three searches take half the time of one strings.ContainsAny (14 ns, 30 ns).
 	p := u.Path
 	if strings.IndexByte(p, '%') >= 0 || strings.IndexByte(p, '?') >= 0 || strings.IndexByte(p, '#') >= 0 {
 		return u.EscapedPath()
