@@ -1,12 +1,17 @@
 package weir
 
 import (
+	"encoding/binary"
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"runtime"
+	"slices"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
+	"unsafe"
 
 	"github.com/cespare/xxhash/v2"
 )
@@ -20,7 +25,6 @@ var (
 	always  = Quota{Limit: 1e9, Period: time.Second, Burst: 1 << 60} // never refuses in a benchmark
 	once    = Quota{Limit: 1, Period: 24 * time.Hour}
 	minutes = PerMinute(300)
-	sink    Decision
 )
 
 func newBench(b *testing.B, q Quota, opts ...Option) *Limiter {
@@ -152,7 +156,7 @@ func BenchmarkMillionKeys(b *testing.B) {
 		}
 		b.ReportAllocs()
 		for i := 0; b.Loop(); i++ {
-			sink = l.Allow(keys[order[i%million]])
+			l.Allow(keys[order[i%million]])
 		}
 	})
 }
@@ -170,12 +174,121 @@ func BenchmarkFlood(b *testing.B) {
 				for i := range 8 {
 					key[i] = byte(n >> (8 * i))
 				}
-				sink = l.Allow(string(key[:]))
+				l.Allow(string(key[:]))
 			}
 			s := l.Stats()
 			b.ReportMetric(float64(s.Bytes)/100_000, "B/maxkey")
 			b.ReportMetric(float64(s.HorizonRaises), "raises")
 			b.ReportMetric(float64(s.Admitted)/float64(b.N), "admitted/op")
+		})
+	}
+}
+
+// A subject is something that two million keys are sent to.
+type subject struct {
+	name  string
+	fresh func() (decide func(key []byte))
+}
+
+var subjects = []subject{
+	{"array", func() func([]byte) {
+		type pair struct{ id, tat atomic.Int64 }
+		array := make([]pair, 1<<22) // 64 MiB, about what 2 million keys take
+		base := time.Now()
+		return func(key []byte) {
+			h := xxhash.Sum64(key)
+			now := int64(time.Since(base))
+			p := &array[h>>42]
+			v := p.tat.Load()
+			p.tat.CompareAndSwap(v, max(v, now)+1)
+		}
+	}},
+	{"mutexmap", func() func([]byte) {
+		var mu sync.Mutex
+		tats := make(map[string]int64)
+		base := time.Now()
+		return func(key []byte) {
+			now := int64(time.Since(base))
+			mu.Lock()
+			tats[string(key)] = max(tats[string(key)], now) + 1
+			mu.Unlock()
+		}
+	}},
+	{"weir", func() func([]byte) {
+		l, err := New(minutes, WithMaxKeys(2*million))
+		if err != nil {
+			panic(err)
+		}
+		return func(key []byte) { l.Allow(unsafe.String(&key[0], len(key))) }
+	}},
+}
+
+// BenchmarkGrow sends 2 million new keys, one after the other, to something that
+// is empty at first, and tells how long single decisions took: what a migration
+// costs those who happen to come by. One op is all 2 million.
+func BenchmarkGrow(b *testing.B) {
+	const n = 2 * million
+	took := make([]int32, n)
+	for _, s := range subjects {
+		b.Run("table="+s.name, func(b *testing.B) {
+			for b.Loop() {
+				b.StopTimer()
+				runtime.GC()
+				key := []byte("key-............")
+				decide := s.fresh()
+				b.StartTimer()
+				base := time.Now()
+				before := time.Since(base)
+				for i := range took {
+					binary.LittleEndian.PutUint64(key[8:], uint64(i)*0x9E3779B97F4A7C15)
+					decide(key)
+					after := time.Since(base)
+					took[i] = int32(min(after-before, math.MaxInt32))
+					before = after
+				}
+				b.StopTimer()
+				slices.Sort(took)
+				for _, p := range []struct {
+					name string
+					at   int
+				}{{"p50-ns", n / 2}, {"p99-ns", n - n/100}, {"p99.9-ns", n - n/1000}, {"p99.99-ns", n - n/10_000}, {"max-ns", n - 1}} {
+					b.ReportMetric(float64(took[p.at]), p.name)
+				}
+				b.StartTimer()
+			}
+		})
+	}
+}
+
+// BenchmarkMemory tells what a live key takes, by the heap and not by the
+// limiter's own count. One op is to fill a limiter.
+func BenchmarkMemory(b *testing.B) {
+	for _, n := range []int{0, 100_000, million, 10 * million} {
+		b.Run(fmt.Sprintf("keys=%d", n), func(b *testing.B) {
+			for b.Loop() {
+				heap := func() int64 {
+					var m runtime.MemStats
+					runtime.GC()
+					runtime.GC()
+					runtime.ReadMemStats(&m)
+					return int64(m.HeapAlloc)
+				}
+				before := heap()
+				l := newBench(b, minutes, WithMaxKeys(max(n, defaultMaxKeys)))
+				key := []byte("key-............")
+				for i := range n {
+					binary.LittleEndian.PutUint64(key[8:], uint64(i)*0x9E3779B97F4A7C15)
+					l.Allow(unsafe.String(&key[0], len(key)))
+				}
+				took := heap() - before
+				b.ReportMetric(float64(took), "B")
+				if n > 0 {
+					b.ReportMetric(float64(took)/float64(n), "B/key")
+				}
+				if s := l.Stats(); s.Keys != int64(n) || s.Bytes > took+took/50+1<<10 {
+					b.Fatalf("%+v, the heap grew by %d", s, took)
+				}
+			}
 		})
 	}
 }

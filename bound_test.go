@@ -2,6 +2,7 @@ package weir
 
 import (
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"sync/atomic"
 	"testing"
@@ -228,5 +229,80 @@ func TestSampleChoosesTheMostIndebted(t *testing.T) {
 	}
 	if tat := l.dropBelow(399); tat != 0 {
 		t.Fatalf("dropped up to %d though all fit", tat)
+	}
+}
+
+// Keys with a quota of their own are no live keys because of that, and push none
+// out.
+func TestIdleKeyQuotasDoNotRaiseTheHorizon(t *testing.T) {
+	const n = 1000
+	l, clock := newTest(t, PerSecond(10), WithMaxKeys(n))
+	for i := range 3 * n {
+		if err := l.SetKeyQuota(fmt.Sprint("own ", i), PerMinute(5)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	clock.advance(time.Hour)
+	for i := range n {
+		if d := l.Allow(fmt.Sprint("newcomer ", i)); d.Remaining != 9 {
+			t.Fatalf("newcomer %d: %+v", i, d)
+		}
+	}
+	if s := l.Stats(); s.HorizonRaises != 0 || s.Keys != n {
+		t.Fatalf("%+v", s)
+	}
+}
+
+// A lap whose sample is no longer true, because so many keys were given back
+// what they spent, raises no horizon.
+func TestLapIsAbandonedWhenTATsFell(t *testing.T) {
+	const n = 1000
+	l, _ := newTest(t, Quota{Limit: 100, Period: time.Hour}, WithMaxKeys(n))
+	i := 0
+	for ; l.bound.lap.Load() == nil || l.bound.lap.Load().raise == 0; i++ {
+		l.Allow(fmt.Sprint("key ", i))
+	}
+	for ; i >= 0; i-- {
+		l.Reset(fmt.Sprint("key ", i))
+	}
+	before := l.Stats()
+	for i := range n / 2 {
+		if d := l.Allow(fmt.Sprint("newcomer ", i)); d.Remaining < 90 {
+			t.Fatalf("newcomer %d: %+v", i, d)
+		}
+	}
+	if after := l.Stats(); after.HorizonRaises != before.HorizonRaises {
+		t.Fatalf("%+v, then %+v", before, after)
+	}
+}
+
+// A key that was never seen does not inherit more than a spent burst from a
+// raised horizon when it gets a quota of its own.
+func TestKeyQuotaOfAnUnseenKeyUnderFlood(t *testing.T) {
+	l, _ := newTest(t, PerMinute(300), WithMaxKeys(100))
+	for i := range 200_000 {
+		l.Allow(fmt.Sprint("flood ", i))
+	}
+	if d := l.Peek("vip"); d.Allowed {
+		t.Fatalf("the flood has not raised the horizon: %+v", d)
+	}
+	if err := l.SetKeyQuota("vip", PerHour(10)); err != nil {
+		t.Fatal(err)
+	}
+	if d := l.Peek("vip"); d.RetryAfter > 6*time.Minute {
+		t.Fatalf("%+v", d)
+	}
+}
+
+// The bound may be absurd.
+func TestUnlimitedKeys(t *testing.T) {
+	l, _ := newTest(t, PerSecond(1), WithMaxKeys(math.MaxInt))
+	for i := range 10_000 {
+		if !l.Allow(fmt.Sprint(i)).Allowed {
+			t.Fatal("refused")
+		}
+	}
+	if s := l.Stats(); s.Keys != 10_000 || s.HorizonRaises != 0 {
+		t.Fatalf("%+v", s)
 	}
 }

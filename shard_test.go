@@ -367,3 +367,84 @@ func BenchmarkHelp(b *testing.B) {
 		})
 	}
 }
+
+// A debt spent while the successor is being made is as young as it is: the
+// successor's birth, around which it is rescaled, is read after the linking.
+func TestBirthIsReadAfterLinking(t *testing.T) {
+	l, clock := newTest(t, Quota{Limit: 1, Period: time.Second, Burst: 10}, WithMaxKeys(1))
+	sh := &l.shards[0]
+	l.Allow("other")
+	clock.advance(100 * time.Second)
+	fast := newGCRA(Quota{Limit: 1000, Period: time.Second, Burst: 10})
+	old := sh.cur.Load()
+	l.succeed(sh, old, &fast) // linked, but nobody has met it
+	clock.advance(10 * time.Millisecond)
+	// Somebody who read the clock and saw no successor spends only now.
+	s, _ := old.probe(mustID(l, "k"))
+	l.claim(old, s, mustID(l, "k"))
+	after, _ := old.spend(unwritten, l.clock.exact(), 10)
+	s.tat.Store(after)
+	if d := l.Allow("k"); d.Allowed || d.Limit != 1000 || d.ResetAfter != 10*time.Millisecond {
+		t.Fatalf("10 spent at this instant, and then: %+v", d)
+	}
+	if tb := sh.cur.Load(); tb == old || tb.interval != fast.interval {
+		t.Fatal("the request was not decided in the successor")
+	}
+}
+
+func mustID(l *Limiter, key string) uint64 {
+	_, id := l.locate(key)
+	return id
+}
+
+// The clock has stepped back when a key's own quota changes: its debt is not
+// taken for one that reaches far into the future, and cut down.
+func TestKeyQuotaChangesWhileTheClockIsBack(t *testing.T) {
+	slow, fast := Quota{Limit: 1, Period: time.Second, Burst: 10}, Quota{Limit: 10, Period: time.Second, Burst: 10}
+	for name, change := range map[string]func(l *Limiter){
+		"another": func(l *Limiter) { _ = l.SetKeyQuota("k", fast) },
+		"cleared": func(l *Limiter) { l.ClearKeyQuota("k") },
+	} {
+		t.Run(name, func(t *testing.T) {
+			l, clock := newTest(t, fast)
+			clock.advance(100 * time.Second)
+			_ = l.SetKeyQuota("k", slow)
+			l.AllowN("k", 10)
+			clock.advance(-99 * time.Second)
+			change(l)
+			clock.advance(99 * time.Second)
+			if d := l.Peek("k"); d.Allowed {
+				t.Fatalf("10 are spent at this instant: %+v", d)
+			}
+		})
+	}
+}
+
+// Peek across a migration that has frozen a key's marker and sleeps.
+func TestPeekOfAFrozenMarker(t *testing.T) {
+	l, _ := newTest(t, PerSecond(300), WithMaxKeys(1))
+	if err := l.SetKeyQuota("k", PerSecond(10)); err != nil {
+		t.Fatal(err)
+	}
+	sh, id := l.locate("k")
+	old := sh.cur.Load()
+	l.succeed(sh, old, nil)
+	s, _ := old.probe(id)
+	if marker := s.tat.freeze(); marker < firstAway {
+		t.Fatalf("no marker: %d", marker)
+	}
+	want := Decision{Allowed: true, Limit: 10, Remaining: 10}
+	if d := l.Peek("k"); d != want {
+		t.Fatalf("%+v", d)
+	}
+	// The same while it is on its way back to the table.
+	e, _ := l.own.Load(ownKey{sh, id})
+	e.next.Store(&keyQuota{leaving: true})
+	e.tat.freeze()
+	if d := l.Peek("k"); d != (Decision{Allowed: true, Limit: 300, Remaining: 300}) {
+		t.Fatalf("leaving: %+v", d)
+	}
+	if d := l.Allow("k"); d.Remaining != 299 {
+		t.Fatalf("left: %+v", d)
+	}
+}
