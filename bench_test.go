@@ -25,6 +25,7 @@ var (
 	always  = Quota{Limit: 1e9, Period: time.Second, Burst: 1 << 60} // never refuses in a benchmark
 	once    = Quota{Limit: 1, Period: 24 * time.Hour}
 	minutes = PerMinute(300)
+	hours   = Quota{Limit: 300, Period: 300 * time.Hour} // a key that was seen stays alive
 )
 
 func newBench(b *testing.B, q Quota, opts ...Option) *Limiter {
@@ -200,7 +201,7 @@ var subjects = []subject{
 			now := int64(time.Since(base))
 			p := &array[h>>42]
 			v := p.tat.Load()
-			p.tat.CompareAndSwap(v, max(v, now)+1)
+			p.tat.CompareAndSwap(v, max(v, now)+p.id.Load()+1)
 		}
 	}},
 	{"mutexmap", func() func([]byte) {
@@ -215,7 +216,7 @@ var subjects = []subject{
 		}
 	}},
 	{"weir", func() func([]byte) {
-		l, err := New(minutes, WithMaxKeys(2*million))
+		l, err := New(hours, WithMaxKeys(2*million))
 		if err != nil {
 			panic(err)
 		}
@@ -274,7 +275,7 @@ func BenchmarkMemory(b *testing.B) {
 					return int64(m.HeapAlloc)
 				}
 				before := heap()
-				l := newBench(b, minutes, WithMaxKeys(max(n, defaultMaxKeys)))
+				l := newBench(b, hours, WithMaxKeys(max(n, defaultMaxKeys)))
 				key := []byte("key-............")
 				for i := range n {
 					binary.LittleEndian.PutUint64(key[8:], uint64(i)*0x9E3779B97F4A7C15)

@@ -74,12 +74,12 @@ func (b *bound) init(maxKeys int64) {
 	b.threshold = b.max + b.max/4 + 64
 }
 
-// room is how many lines a table needs for all keys that the bound lets come to
+// room is how many segments a table needs for all keys that the bound lets come to
 // it, when others hold the given number: the threshold, and what is claimed
 // until the laps are done.
 func (b *bound) room(others int64) int {
 	peak := b.threshold + b.threshold/16
-	return int(min((peak-min(max(others, 0), peak))/fillSlots(1), math.MaxInt32))
+	return int(min((peak-min(max(others, 0), peak))/fillSlots(1)+1, math.MaxInt32))
 }
 
 // raise is the TAT up to which the lap in progress has successors of the quota g
@@ -116,13 +116,23 @@ func (st *store) claimed(sh *shard, t *table, used int64) {
 	if used >= t.fill {
 		st.wantSuccessor(sh, t)
 	}
-	// Those who fill a successor empty its predecessor faster than others.
-	st.help(sh)
+	// Those who fill a successor empty its predecessor faster when it is late.
+	const hurry = 6
+	for i := 0; i < hurry && st.late(sh); i++ {
+		st.help(sh)
+	}
 	if l := st.bound.lap.Load(); l != nil {
 		st.press(l)
 	} else if used%checkEvery == 0 && st.pressed() {
 		st.bound.lap.CompareAndSwap(nil, st.newLap())
 	}
+}
+
+// late reports whether a successor is nearly full while its predecessor is not
+// empty.
+func (st *store) late(sh *shard) bool {
+	next := sh.cur.Load().next.Load()
+	return next != nil && next != unlinked && next.used.Load() > next.fill-next.fill/8
 }
 
 func (st *store) newLap() *lap {
@@ -140,9 +150,9 @@ func (st *store) newLap() *lap {
 	return l
 }
 
-// press moves a lap on by two chunks, or to the next shard.
+// press moves a lap on by four chunks, or to the next shard.
 func (st *store) press(l *lap) {
-	const shardsAStep = 4
+	const shardsAStep, chunksAStep = 4, 4
 	for range shardsAStep {
 		i := l.cursor.Load()
 		if i >= int64(len(st.shards)) {
@@ -156,8 +166,9 @@ func (st *store) press(l *lap) {
 			continue
 		}
 		st.wantSuccessor(sh, t)
-		st.help(sh)
-		st.help(sh)
+		for range chunksAStep {
+			st.help(sh)
+		}
 		return
 	}
 }

@@ -71,11 +71,11 @@ func (l *Limiter) apply(sh *shard, id uint64, r reading, step step) {
 				l.open(sh, t)
 				continue
 			}
-			n := l.claim(t, s, id)
-			if n == 0 {
+			if s = t.claim(s, id); s == nil {
 				continue
 			}
-			claimed, used = t, n
+			l.counters.mine().keys.Add(1)
+			claimed, used = t, t.used.Add(1)
 		}
 		if s.tat.CompareAndSwap(v, after) {
 			break
@@ -94,7 +94,7 @@ restart:
 	t := sh.cur.Load()
 	v := unwritten
 	for {
-		s, found := t.probe(id)
+		s, found := t.probe(id, false)
 		final := false
 		if found == foundKey {
 			w := s.tat.Load()

@@ -58,11 +58,8 @@ type quotaGCRA struct {
 	gcra
 }
 
-// keysPerShard is how many keys a shard holds at the bound. Its table then has
-// 16,384 slots, 256 KiB. Fewer keys make more tables to allocate while growing,
-// more make each allocation longer: with 2 million keys growing from nothing,
-// 1,024 a shard cost twice the 99.9th percentile, 65,536 a shard four times the
-// worst decision.
+// keysPerShard is how many keys a shard holds at the bound; its table then has
+// some 16,384 slots, in 64 segments.
 const keysPerShard = 7800
 
 // mostShards keeps an idle limiter below 32 KiB; they are 16 KiB. Beyond 16
@@ -74,7 +71,7 @@ const mostShards = 2048
 // are too few keys to fill them.
 func shardsFor(maxKeys int64) int {
 	n := (maxKeys-1)/keysPerShard + 1
-	atLeast := min(int64(4*runtime.GOMAXPROCS(0)), maxKeys/64+1)
+	atLeast := min(int64(4*runtime.GOMAXPROCS(0)), maxKeys/fillSlots(1)+1)
 	return int(min(max(n, atLeast), mostShards))
 }
 
@@ -108,7 +105,7 @@ restart:
 		}
 		// In this order: a slot found empty, then no successor found, means
 		// that the slot was empty while the table was the last.
-		s, found := t.probe(id)
+		s, found := t.probe(id, false)
 		next := st.successor(t)
 		switch {
 		case next == unlinked:
@@ -121,57 +118,91 @@ restart:
 			st.succeed(sh, t, nil)
 			continue
 		case found == foundKey:
-			st.carry(t, next, s, id)
-		case found == foundFree && !s.seal():
+			var y tally
+			st.carry(t, next, s, id, &y)
+			st.count(&y)
+		case found == foundFree && !t.seal(id, s):
 			continue // claimed under our hands, perhaps for this very key
 		}
 		t = next
 	}
 }
 
-// claim makes the empty slot s the key's, and returns how many are claimed in t
-// now, or 0 if somebody else was faster. The key still stands at the horizon
-// until a TAT is stored.
-func (st *store) claim(t *table, s *slot, id uint64) (used int64) {
-	if !s.id.CompareAndSwap(vacant, id) {
-		return 0
+// claim makes the empty slot s the key's, or where probe gave none, one in a new
+// segment. It returns the slot, or nil if somebody else was faster. The key
+// still stands at the horizon until a TAT is stored. The caller counts.
+func (t *table) claim(s *slot, id uint64) *slot {
+	if s == nil {
+		var found finding
+		if s, found = t.probe(id, true); found != foundFree {
+			return nil
+		}
 	}
-	st.counters.mine().keys.Add(1)
-	return t.used.Add(1)
+	if !s.id.CompareAndSwap(vacant, id) {
+		return nil
+	}
+	return s
+}
+
+// A tally is what one sweep adds up, to be counted at its end: atomic additions
+// for every slot would take a third of its time.
+type tally struct {
+	into     *table // where keys were claimed, mostly
+	claimed  int64
+	forgiven int64
+}
+
+// count adds a tally to the counts that are shared.
+func (st *store) count(y *tally) {
+	if y.claimed > 0 {
+		st.counters.mine().keys.Add(y.claimed)
+		y.into.used.Add(y.claimed)
+	}
+	y.claimed = 0
+}
+
+// claimedIn notes a claim.
+func (st *store) claimedIn(t *table, y *tally) {
+	if y.into != t {
+		st.count(y)
+		y.into = t
+	}
+	y.claimed++
 }
 
 // carry freezes a slot of a table that has a successor and makes sure that its
-// value has arrived where it lives on. It returns what bring does.
-func (st *store) carry(t, next *table, s *slot, id uint64) (forgiven int64) {
-	return st.bring(t, next, id, s.tat.freeze())
+// value has arrived where it lives on.
+func (st *store) carry(t, next *table, s *slot, id uint64, y *tally) {
+	st.bring(t, next, id, s.tat.freeze(), y)
 }
 
 // bring writes the final value v of a key, frozen in from, into the chain from
 // to onwards, unless it is there already or is not above the floor: then it is
 // dropped, and the key stands at the horizon by being absent. All that decides
 // this is fixed once to exists, so every bringer of the value decides alike. It
-// never helps a migration. It returns how many requests the dropping forgives:
-// none but under Lenient, where the floor is above the horizon.
-func (st *store) bring(from, to *table, id uint64, v int64) (forgiven int64) {
+// never helps a migration.
+func (st *store) bring(from, to *table, id uint64, v int64, y *tally) {
 	for {
 		v = hop(from, to, v)
 		if v <= to.floor.Load() {
-			return to.forgiven(v - to.horizon.Load())
+			// None but under Lenient, where the floor is above the horizon.
+			y.forgiven += to.forgiven(v - to.horizon.Load())
+			return
 		}
 		for {
-			s, found := to.probe(id)
+			s, found := to.probe(id, false)
 			if found == foundKey {
 				// Only where nothing was ever written: what is there is this
 				// value or what became of it.
 				s.tat.CompareAndSwap(unwritten, v)
-				return 0
+				return
 			}
 			next := st.successor(to)
 			if next == unlinked {
-				return 0 // through, so it has arrived
+				return // through, so it has arrived
 			}
 			if next != nil {
-				if found == foundFree && !s.seal() {
+				if found == foundFree && !to.seal(id, s) {
 					continue
 				}
 				from, to = to, next
@@ -179,9 +210,10 @@ func (st *store) bring(from, to *table, id uint64, v int64) (forgiven int64) {
 			}
 			if found == foundEnd {
 				st.succeed(nil, to, nil)
-			} else if st.claim(to, s, id) > 0 {
+			} else if s := to.claim(s, id); s != nil {
 				s.tat.CompareAndSwap(unwritten, v)
-				return 0
+				st.claimedIn(to, y)
+				return
 			}
 		}
 	}
@@ -217,7 +249,8 @@ func (st *store) successor(t *table) *table {
 
 // succeed makes sure that t, which is not void, has a successor, under the
 // quota g or, if that is nil, under its own. Its cost is one allocation of the
-// successor's slots and a look at up to 256 slots of t. With sh nil or past t,
+// successor's header, 8 bytes for each 256 slots, and a look at up to 256 slots
+// of t. With sh nil or past t,
 // t is not current and may have much still to come.
 func (st *store) succeed(sh *shard, t *table, g *gcra) {
 	if t.next.Load() != nil {
@@ -245,55 +278,58 @@ func (st *store) wantSuccessor(sh *shard, t *table) {
 	}
 }
 
-// sizeOf is how many lines the successor of t gets.
+// sizeOf is how many segments the successor of t gets.
 func (st *store) sizeOf(sh *shard, t *table, floor int64, raised bool) int {
 	live := t.fill // what it holds now says little while its predecessor has keys to bring
 	if sh != nil && sh.cur.Load() == t {
 		live = t.sampleLive(floor)
 	}
 	if raised {
-		return linesFor(live, slotsPer10KeysAtBound)
+		return segmentsFor(live, slotsPer10KeysAtBound)
 	}
-	lines := linesFor(live, slotsPer10Keys)
+	size := segmentsFor(live, slotsPer10Keys)
 	if t.used.Load() < t.fill && live < t.fill {
 		// Not full: it is migrated for its dead keys or for its quota.
-		lines = min(lines, max(len(t.lines), linesFor(live, slotsPer10KeysAtLeast)))
+		size = min(size, max(len(t.segments), segmentsFor(live, slotsPer10KeysAtLeast)))
 	}
 	// The bound will not let more keys come than room says, so long as it can
 	// drop any: nobody can make it drop those that AllowAt put far ahead.
-	if room := st.bound.room(st.counters.keys() - t.used.Load()); lines > room {
-		lines = max(room, linesFor(live, slotsPer10KeysAtLeast))
+	if room := st.bound.room(st.counters.keys() - t.used.Load()); size > room {
+		size = max(room, segmentsFor(live, slotsPer10KeysAtLeast))
 	}
-	return lines
+	return size
 }
 
 // sampleLive estimates how many keys stand above tat, from all slots of a small
-// table, or 64 lines of a large one. Places are given by a keyed hash, so that
+// table, or 8 chunks of a large one. Places are given by a keyed hash, so that
 // nobody can arrange what the sample sees.
 func (t *table) sampleLive(tat int64) int64 {
-	const most = 64 // lines
-	lines := min(len(t.lines), most)
-	stride := len(t.lines) / lines
+	const most = 8
+	chunks := min(t.chunks(), most)
+	stride := t.chunks() / chunks
 	n := int64(0)
-	for i := range lines {
-		for k := range t.lines[i*stride] {
-			if t.lines[i*stride][k].tat.Load()&^frozen > tat {
-				n++
+	for i := range chunks {
+		for j := range t.lines(i * stride) {
+			ln := &t.lines(i * stride)[j]
+			for k := range ln {
+				if ln[k].tat.Load()&^frozen > tat {
+					n++
+				}
 			}
 		}
 	}
-	return n * int64(len(t.lines)) / int64(lines)
+	return n * t.chunks() / chunks
 }
 
 // open replaces the void table of a shard by a first real one.
 func (st *store) open(sh *shard, void *table) {
-	t := newTable(minLines, void.gcra, 0, st.bound.number.Load())
+	t := newTable(1, void.gcra, 0, st.bound.number.Load())
 	born := max(st.clock.exact(), void.born.Load())
 	t.settle(born, born, born)
 	sh.cur.CompareAndSwap(void, t)
 }
 
-// help moves the shard's migration, if it has one, on by one chunk of 32 slots.
+// help moves the shard's migration, if it has one, on by one chunk of 16 slots.
 // That is the slow step of a migration: 0.3 µs when the lines are in cache, at
 // most 32 cache misses more when they are not.
 func (st *store) help(sh *shard) {
@@ -322,32 +358,34 @@ func (st *store) help(sh *shard) {
 // sweep carries every key of one chunk over, then marks the chunk as through.
 func (st *store) sweep(t, next *table, chunk int64) {
 	lap := st.bound.sampling(t, next)
-	first := int(chunk) * linesPerStep
-	ids, forgiven := int64(0), int64(0)
-	for i := range t.lines[first:min(first+linesPerStep, len(t.lines))] {
-		ln := &t.lines[first+i]
-		for k := range ln {
-			s := &ln[k]
+	t.shut(int(chunk / stepsPerSegment))
+	lines := t.lines(chunk)
+	var y tally
+	ids := int64(0)
+	for i := range lines {
+		for k := range lines[i] {
+			s := &lines[i][k]
 			if s.id.Load() == vacant && s.seal() {
 				continue
 			}
 			if id := s.id.Load(); id != sealed {
 				ids++
-				forgiven += st.carry(t, next, s, id)
+				st.carry(t, next, s, id, &y)
 			}
 		}
 	}
+	st.count(&y)
 	bit := uint64(1) << (chunk % 64)
 	if t.through[chunk/64].Or(bit)&bit != 0 {
 		return // swept by somebody else as well
 	}
 	// The slots are final, so these sums are exact, and added once for a chunk.
 	st.counters.mine().keys.Add(-ids)
-	if forgiven > 0 {
-		st.forgiven.Add(forgiven)
+	if y.forgiven > 0 {
+		st.forgiven.Add(y.forgiven)
 	}
 	if lap != nil {
-		lap.sample(t.lines[first:min(first+linesPerStep, len(t.lines))])
+		lap.sample(lines)
 	}
 	t.done.Add(1)
 }

@@ -45,28 +45,37 @@ func (l *Limiter) Stats() Stats {
 
 // liveIn counts the keys of t that stand above now and the horizon, but for
 // those that its successor has.
-func (st *Limiter) liveIn(sh *shard, t *table, now int64) (n int64) {
-	next := st.successor(t)
-	for i := range t.lines {
-		for k := range t.lines[i] {
-			s := &t.lines[i][k]
-			v := s.tat.Load()
-			if v < 0 && next != nil && next != unlinked {
-				if s, found := next.probe(s.id.Load()); found == foundKey && s.tat.Load() != unwritten {
-					continue
+func (l *Limiter) liveIn(sh *shard, t *table, now int64) (n int64) {
+	next := l.successor(t)
+	for chunk := range t.chunks() {
+		lines := t.lines(chunk)
+		for i := range lines {
+			for k := range lines[i] {
+				if l.live(sh, t, next, &lines[i][k], now) {
+					n++
 				}
-			}
-			v &^= frozen
-			if v >= firstAway {
-				if e, ok := st.own.Load(ownKey{sh, s.id.Load()}); ok {
-					_, v = e.current(st.clock)
-					v &^= frozen
-				}
-			}
-			if v > max(now, t.horizon.Load()) {
-				n++
 			}
 		}
 	}
 	return n
+}
+
+func (l *Limiter) live(sh *shard, t, next *table, s *slot, now int64) bool {
+	id, v := s.id.Load(), s.tat.Load()
+	if v < 0 && next != nil && next != unlinked {
+		if s, found := next.probe(id, false); found == foundKey && s.tat.Load() != unwritten {
+			return false // counted there
+		}
+	}
+	v &^= frozen
+	if v >= firstAway {
+		e, ok := l.own.Load(ownKey{sh, id})
+		if !ok {
+			return false
+		}
+		_, v = e.current(l.clock)
+		v &^= frozen
+		return v > now
+	}
+	return v > max(now, t.horizon.Load())
 }

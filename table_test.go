@@ -30,16 +30,17 @@ func TestLayout(t *testing.T) {
 			t.Errorf("%s ends at byte %d of the header", field, end)
 		}
 	}
-	if start := unsafe.Offsetof(tb.used); start < 128 {
+	if start := unsafe.Offsetof(tb.used); unsafe.Sizeof(uintptr(0)) == 8 && start < 128 {
 		t.Errorf("the counters that claims write start at byte %d, beside what decisions read", start)
 	}
 	if s := unsafe.Sizeof(tb); unsafe.Sizeof(uintptr(0)) == 8 && s != 192 {
 		t.Errorf("a table's header has %d bytes", s)
 	}
-	for _, lines := range []int{minLines, 5, 21, 64, 100, 4096} {
-		if p := uintptr(unsafe.Pointer(&newTable(lines, gcra{}, 0, 0).lines[0])); p%64 != 0 {
-			t.Errorf("the slots of %d lines start %d bytes into a cache line", lines, p%64)
-		}
+	if s := unsafe.Sizeof(segment{}); s != 4096 {
+		t.Errorf("a segment has %d bytes", s)
+	}
+	if p := uintptr(unsafe.Pointer(newTable(1, gcra{}, 0, 0).open(0))); p%64 != 0 {
+		t.Errorf("a segment starts %d bytes into a cache line", p%64)
 	}
 }
 
@@ -47,11 +48,11 @@ func TestLayout(t *testing.T) {
 // place; if one did not, its table would only grow early. Beyond the fill bound many do.
 func TestProbeBound(t *testing.T) {
 	r := rand.New(rand.NewPCG(7, 7))
-	fill := func(lines int, load float64) (lost int) {
-		tb := newTable(lines, gcra{}, 0, 0)
-		for range int(float64(lines*slotsPerLine) * load) {
+	fill := func(segments int, load float64) (lost int) {
+		tb := newTable(segments, gcra{}, 0, 0)
+		for range int(float64(segments*slotsPerSegment) * load) {
 			id := r.Uint64N(sealed-1) + 1
-			if s, found := tb.probe(id); found == foundFree {
+			if s, found := tb.probe(id, true); found == foundFree {
 				s.id.Store(id)
 			} else {
 				lost++
@@ -59,43 +60,72 @@ func TestProbeBound(t *testing.T) {
 		}
 		return lost
 	}
-	for _, lines := range []int{minLines, 64, 1000, 4096, 100_000} {
-		if lost := fill(lines, 0.75); lost > 0 {
-			t.Errorf("%d lines: %d keys found no place at a load of 3/4", lines, lost)
+	for _, segments := range []int{1, 2, 15, 64, 1500} {
+		if lost := fill(segments, 0.75); lost > 0 {
+			t.Errorf("%d segments: %d keys found no place at a load of 3/4", segments, lost)
 		}
 	}
-	if fill(4096, 0.98) == 0 {
+	if fill(64, 0.98) == 0 {
 		t.Error("maxProbe bounds nothing")
 	}
 }
 
 func TestProbe(t *testing.T) {
-	tb := newTable(minLines, gcra{}, 0, 0)
-	const id = 42
-	s, found := tb.probe(id)
-	if found != foundFree {
-		t.Fatalf("an empty table: %v", found)
+	tb := newTable(2, gcra{}, 0, 0)
+	const id = 1 << 62 // home is the middle of the first segment
+	if s, found := tb.probe(id, false); found != foundFree || s != nil || tb.lookup(id) != nil {
+		t.Fatalf("a table without segments: %v, %v", s, found)
+	}
+	s, found := tb.probe(id, true)
+	if found != foundFree || s == nil || tb.segments[1].Load() != nil {
+		t.Fatalf("a new segment: %v", found)
 	}
 	s.id.Store(id)
-	if again, found := tb.probe(id); found != foundKey || again != s || tb.lookup(id) != s {
+	if again, found := tb.probe(id, false); found != foundKey || again != s || tb.lookup(id) != s {
 		t.Fatalf("the key's own slot: %v", found)
 	}
-	if s, found := tb.probe(id + slotsPerLine); found != foundFree || !s.seal() || s.seal() != true {
+	if s, found := tb.probe(id+slotsPerLine, false); found != foundFree || !s.seal() || !s.seal() {
 		t.Fatalf("the next slot: %v", found)
 	}
-	if _, found := tb.probe(id + slotsPerLine); found != foundEnd {
+	if _, found := tb.probe(id+slotsPerLine, false); found != foundEnd {
 		t.Fatalf("behind a sealed slot: %v", found)
 	}
 	if s.seal() {
 		t.Fatal("a claimed slot was sealed")
 	}
-	for i := range tb.lines {
-		for k := range tb.lines[i] {
-			tb.lines[i][k].id.CompareAndSwap(vacant, uint64(1000+4*i+k))
+	// A full segment leads into the next, also from the last into the first.
+	for chunk := range tb.chunks() / 2 {
+		for i, lines := 0, tb.lines(chunk); i < len(lines); i++ {
+			for k := range lines[i] {
+				lines[i][k].id.CompareAndSwap(vacant, 1000)
+				lines[i][k].id.CompareAndSwap(sealed, 1000)
+			}
 		}
 	}
-	if _, found := tb.probe(7); found != foundEnd {
-		t.Fatalf("a full table: %v", found)
+	if s, found := tb.probe(id+7, false); found != foundFree || s != nil {
+		t.Fatalf("past a full segment: %v", found)
+	}
+	if !tb.seal(id+7, nil) || tb.segments[1].Load() != closed {
+		t.Fatal("the segment that was not there is not closed")
+	}
+	if _, found := tb.probe(id+7, true); found != foundEnd {
+		t.Fatalf("at a closed segment: %v", found)
+	}
+	last := newTable(2, gcra{}, 0, 0)
+	if s, found := last.probe(sealed-1, true); found != foundFree || last.segments[0].Load() != nil || s == nil {
+		t.Fatalf("the last line: %v", found)
+	}
+}
+
+// Any number of goroutines open one segment.
+func TestOpenSegment(t *testing.T) {
+	tb := newTable(1, gcra{}, 0, 0)
+	var seen [8]*segment
+	together(len(seen), func(w int) { seen[w] = tb.open(0) })
+	for _, g := range seen {
+		if g != seen[0] || g == nil {
+			t.Fatal("two segments in one place")
+		}
 	}
 }
 
@@ -117,14 +147,14 @@ func TestFreeze(t *testing.T) {
 	}
 }
 
-func TestLinesFor(t *testing.T) {
-	for n := int64(0); n < 100_000; n = n*5/4 + 1 {
-		for _, per10 := range []int64{slotsPer10Keys, slotsPer10KeysAtBound} {
-			lines := linesFor(n, per10)
-			if fillSlots(lines) <= n {
-				t.Fatalf("%d keys fill their new table of %d lines at once", n, lines)
+func TestSegmentsFor(t *testing.T) {
+	for n := int64(0); n < 1_000_000; n = n*5/4 + 1 {
+		for _, per10 := range []int64{slotsPer10Keys, slotsPer10KeysAtBound, slotsPer10KeysAtLeast} {
+			segments := segmentsFor(n, per10)
+			if fillSlots(segments) <= n {
+				t.Fatalf("%d keys fill their new table of %d segments at once", n, segments)
 			}
-			if bytes := lines * 64; n > 1000 && int64(bytes) > 34*n {
+			if bytes := int64(segments) * 4096; bytes > 34*n+4096 {
 				t.Fatalf("%d keys get %d bytes", n, bytes)
 			}
 		}
