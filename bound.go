@@ -16,7 +16,9 @@ const (
 	// every key that is not in the table. So a newcomer starts with the debt of
 	// the horizon, at worst as if it had just spent its whole burst: then its
 	// first request has to wait for at most one emission interval, unless the
-	// horizon is raised again meanwhile.
+	// horizon is raised again meanwhile. A SetQuota that lowers the burst keeps
+	// the horizon's debt, as it keeps every other: until it has passed,
+	// newcomers wait longer.
 	Strict Overflow = iota
 	// Lenient forgives what loses its slot: newcomers start with a full burst.
 	// The most that this can admit beyond the quota is counted in

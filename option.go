@@ -71,10 +71,14 @@ func WithCoarseClock(resolution time.Duration) Option {
 // WithMaxKeys bounds the memory by the number of keys that are kept whole: n
 // live keys at once are, however they fall on the shards, where a key is live
 // until it is as if never seen. Only when there are more does the overflow rule
-// of [WithOverflow] drop those with the least debt. The memory stays within
-// 64·n bytes. The default is 1<<20. n must be above 0; small bounds are kept
-// loosely, as a limiter takes some 100 KiB as soon as it is in use on several
-// cores.
+// of [WithOverflow] drop those with the least debt. Dead keys and those beyond n
+// hold slots until their shard is next migrated; together all stay within
+// 64·n bytes under any flood, for n of some thousands and more: below that, a
+// page of 4 KiB a shard counts. The default is 1<<20. n must be above 0.
+//
+// Not bounded are keys that nothing can drop: those with a quota of their own,
+// and those that stand further ahead of the clock than a spent burst, because
+// AllowAt or Wait put them there or SetQuota lowered the burst.
 func WithMaxKeys(n int) Option {
 	return func(c *config) error {
 		if n <= 0 {
