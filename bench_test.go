@@ -151,13 +151,16 @@ func BenchmarkMillionKeys(b *testing.B) {
 		}
 	})
 	b.Run("table=weir", func(b *testing.B) {
-		l := newBench(b, always)
+		l := newBench(b, Quota{Limit: 1, Period: time.Hour, Burst: 500_000}) // keys stay alive
 		for _, k := range keys {
 			l.Allow(k)
 		}
 		b.ReportAllocs()
 		for i := 0; b.Loop(); i++ {
 			l.Allow(keys[order[i%million]])
+		}
+		if s := l.Stats(); s.Refused != 0 || s.Keys != million {
+			b.Fatalf("%+v", s)
 		}
 	})
 }

@@ -229,7 +229,11 @@ func (l *Limiter) allow(key string, n int64) (retryAfter time.Duration, limit, r
 	}
 	t := sh.cur.Load()
 	if t.next.Load() == nil && now >= t.born.Load() && n > 0 {
-		if s := t.lookup(id); s != nil {
+		s := t.lookup(id)
+		if s == nil {
+			s = t.lookupBeyond(id)
+		}
+		if s != nil {
 			// Not frozen, which is negative, and no marker, in one comparison.
 			if tat := s.tat.Load(); uint64(tat) < uint64(firstAway) {
 				after, retry := t.spend(max(tat, t.horizon.Load()), now, n)

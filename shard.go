@@ -360,6 +360,7 @@ func (st *store) sweep(t, next *table, chunk int64) {
 	lap := st.bound.sampling(t, next)
 	t.shut(int(chunk / stepsPerSegment))
 	lines := t.lines(chunk)
+	t.fetch(lines, next, chunk)
 	var y tally
 	ids := int64(0)
 	for i := range lines {
