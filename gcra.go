@@ -50,11 +50,16 @@ func newGCRA(q Quota) gcra {
 	return gcra{interval: t, tolerance: t * q.burst(), limit: q.Limit, perNano: math.MaxUint64 / uint64(t)}
 }
 
-// cost is n·T, and whether it is within the tolerance; where it is not, no
-// state of the key could admit it. It wants n ≥ 0.
-func (g *gcra) cost(n int64) (nanos int64, possible bool) {
+// price is what a request of cost n ≥ 0 raises a TAT by, and the latest TAT, or
+// instant if that is later, from which it is admitted at the instant now. It is
+// below 0 where no state of the key could admit it.
+func (g *gcra) price(now, n int64) (nanos, latest int64) {
 	hi, lo := bits.Mul64(uint64(n), uint64(g.interval))
-	return int64(lo), hi == 0 && lo <= uint64(g.tolerance)
+	nanos = int64(lo)
+	if hi != 0 || lo > uint64(g.tolerance) {
+		return nanos, -1
+	}
+	return nanos, now + g.tolerance - nanos
 }
 
 // A verdict is what a decision says, in four words: that is the most that the
@@ -90,16 +95,20 @@ func addLate(after, nanos int64) int64 {
 // stands at tat. It returns where the key stands afterwards, at tat itself when
 // refused, and the time after which it would be admitted, 0 when it is.
 func (g *gcra) spend(tat, now, n int64) (after, retryAfter int64) {
-	nanos, possible := g.cost(n)
+	nanos, latest := g.price(now, n)
 	stands := max(tat, now)
-	beyond := nanos - (now + g.tolerance - stands)
-	if !possible {
-		return tat, int64(Never)
+	if stands <= latest {
+		return stands + nanos, 0
 	}
-	if beyond > 0 {
-		return tat, beyond
+	return tat, wait(stands, latest)
+}
+
+// wait is the RetryAfter of a key that stands later than it should.
+func wait(stands, latest int64) int64 {
+	if latest < 0 {
+		return int64(Never)
 	}
-	return stands + nanos, 0
+	return stands - latest
 }
 
 // tell completes what spend decided: what remains to a key that stands at tat.
@@ -134,9 +143,9 @@ func (g *gcra) peek(tat, now int64) verdict {
 // reached (at most now if at once), and whether there is such a place: not
 // beyond the burst, and not beyond the end of time.
 func (g *gcra) reserve(tat, now, n int64) (after, ready int64, ok bool) {
-	nanos, possible := g.cost(n)
+	nanos, latest := g.price(now, n)
 	stands := max(tat, now)
-	if !possible || stands > maxTAT-nanos {
+	if latest < 0 || stands > maxTAT-nanos {
 		return tat, 0, false
 	}
 	after = stands + nanos

@@ -216,8 +216,11 @@ func proper(hash uint64) uint64 {
 // caller: a Decision has more fields than the compiler keeps in registers, and
 // copying it on its way out of each function took a fifth of the time.
 //
-// What is written out here is the common case: the key is in its home line of a
-// table that is not being migrated.
+// What is written out here is the common case: the key is in a table that is not
+// being migrated. All that does not depend on the slot is computed before the
+// slot is read. Then little enough is left after it that the processor gets to
+// the caller's next key, and fetches that too, while it waits for the memory of
+// this one: with a million keys in random order that is a third of the time.
 func (l *Limiter) allow(key string, n int64) (retryAfter time.Duration, limit, remaining int64, resetAfter time.Duration) {
 	at, _ := mulhi(xxhash.Sum64String(key), len(l.shards))
 	sh := &l.shards[at]
@@ -229,6 +232,9 @@ func (l *Limiter) allow(key string, n int64) (retryAfter time.Duration, limit, r
 	}
 	t := sh.cur.Load()
 	if t.next.Load() == nil && now >= t.born.Load() && n > 0 {
+		nanos, latest := t.price(now, n)
+		floor := max(t.horizon.Load(), now)
+		stripe := l.counters.mine()
 		s := t.lookup(id)
 		if s == nil {
 			s = t.lookupBeyond(id)
@@ -236,11 +242,15 @@ func (l *Limiter) allow(key string, n int64) (retryAfter time.Duration, limit, r
 		if s != nil {
 			// Not frozen, which is negative, and no marker, in one comparison.
 			if tat := s.tat.Load(); uint64(tat) < uint64(firstAway) {
-				after, retry := t.spend(max(tat, t.horizon.Load()), now, n)
-				if retry != 0 || s.tat.CompareAndSwap(tat, after) {
-					l.counters.count(retry == 0)
-					v := t.tell(after, now, retry)
+				stands := max(tat, floor)
+				if stands > latest {
+					stripe.refused.Add(1)
+					v := t.tell(stands, now, wait(stands, latest))
 					return time.Duration(v.retryAfter), v.limit, v.remaining, time.Duration(v.resetAfter)
+				}
+				if s.tat.CompareAndSwap(tat, stands+nanos) {
+					stripe.admitted.Add(1)
+					return 0, t.limit, t.whole(latest - stands), time.Duration(stands + nanos - now)
 				}
 			}
 		}
