@@ -15,8 +15,8 @@ const (
 	// taken to stand at the horizon, which is at least where it stood; and so is
 	// every key that is not in the table. So a newcomer starts with the debt of
 	// the horizon, at worst as if it had just spent its whole burst: then its
-	// first request has to wait for at most one emission interval, unless the
-	// horizon is raised again meanwhile. A SetQuota that lowers the burst keeps
+	// first request of cost 1 has to wait for at most one emission interval,
+	// unless the horizon is raised again meanwhile. A SetQuota that lowers the burst keeps
 	// the horizon's debt, as it keeps every other: until it has passed,
 	// newcomers wait longer.
 	Strict Overflow = iota
@@ -38,14 +38,16 @@ const (
 // all others, by the raised horizon of the successors that it makes.
 //
 // When that TAT lies in the past it drops nobody. So if anybody alive is
-// dropped, then n others are alive, unless so many were given back what they
-// spent that the lap no longer says anything: then it is abandoned.
+// dropped, then n others are alive: but for those that Refund or Reset have put
+// back among the unseen since the lap began. If they are more than the margin
+// covers, the lap is abandoned and another one begun. That one insists: keys
+// that come and go like this must not let the memory grow.
 type bound struct {
 	max       int64
 	threshold int64               // claims that begin a lap
 	number    atomic.Int64        // of the newest lap
 	lap       atomic.Pointer[lap] // the lap in progress, or nil
-	lowered   atomic.Int64        // TATs that fell while a lap was in progress
+	lowered   atomic.Int64        // keys put back among the unseen while a lap was in progress
 	pinned    atomic.Int64        // slots with a marker: no keys that the bound can drop
 }
 
@@ -55,6 +57,7 @@ type lap struct {
 	gcra     gcra         // TATs of another quota are neither sampled nor dropped
 	raise    int64        // drop what does not stand above this TAT; 0 in a first lap
 	lowered  int64        // bound.lowered when the sample was begun
+	insist   bool         // whatever lowered says
 	cursor   atomic.Int64 // the shard to sweep
 	finisher atomic.Int64 // who came to finish it, a hint
 	mask     uint64       // ids with these bits clear are sampled; they are a keyed hash's
@@ -87,7 +90,7 @@ func (b *bound) room(others int64) int {
 // raise is the TAT up to which the lap in progress has successors of the quota g
 // drop keys, 0 if it does not. It is never above now + τ, whatever TATs callers
 // have brought about: so under Strict a newcomer waits for one emission interval
-// at most.
+// at most, until SetQuota lowers the burst.
 func (b *bound) raise(g *gcra, now int64) int64 {
 	l := b.lap.Load()
 	if l == nil || l.raise == 0 || l.gcra != *g || b.misled(l) {
@@ -98,12 +101,17 @@ func (b *bound) raise(g *gcra, now int64) int64 {
 
 // misled reports whether so many TATs fell since a lap's sample was begun that
 // its margin does not cover them.
-func (b *bound) misled(l *lap) bool { return b.lowered.Load()-l.lowered > b.max/32 }
+func (b *bound) misled(l *lap) bool {
+	return !l.insist && b.lowered.Load()-l.lowered > max(b.max/32, 1)
+}
 
-// fell notes that a TAT was lowered.
-func (b *bound) fell() {
-	if b.lap.Load() != nil {
-		b.lowered.Add(1)
+// fell notes that a key was put back, if that ended its life.
+func (st *store) fell(before, after int64) {
+	if st.bound.lap.Load() == nil || before <= after {
+		return
+	}
+	if now := st.clock.exact(); before > now && after <= now {
+		st.bound.lowered.Add(1)
 	}
 }
 
@@ -126,7 +134,7 @@ func (st *store) claimed(sh *shard, t *table, used int64) {
 	if l := st.bound.lap.Load(); l != nil {
 		st.press(l)
 	} else if used%checkEvery == 0 && st.pressed() {
-		st.bound.lap.CompareAndSwap(nil, st.newLap())
+		st.bound.lap.CompareAndSwap(nil, st.newLap(false))
 	}
 }
 
@@ -137,11 +145,12 @@ func (st *store) late(sh *shard) bool {
 	return next != nil && next != unlinked && next.used.Load() > next.fill-next.fill/8
 }
 
-func (st *store) newLap() *lap {
+func (st *store) newLap(insist bool) *lap {
 	l := &lap{
 		number:  st.bound.number.Add(1),
 		gcra:    st.quota.Load().gcra,
 		lowered: st.bound.lowered.Load(),
+		insist:  insist,
 	}
 	keys := max(st.counters.keys(), 0)
 	for keys>>bits.OnesCount64(l.mask) > maxSample {
@@ -184,9 +193,9 @@ func (st *store) finish(l *lap) {
 	b := &st.bound
 	var next *lap
 	if tat := l.dropBelow(b.max); tat > st.clock.exact() && l.gcra == st.quota.Load().gcra && !b.misled(l) {
-		next = &lap{number: b.number.Add(1), gcra: l.gcra, raise: tat, lowered: l.lowered}
+		next = &lap{number: b.number.Add(1), gcra: l.gcra, raise: tat, lowered: l.lowered, insist: l.insist}
 	} else if st.pressed() {
-		next = st.newLap()
+		next = st.newLap(b.misled(l))
 	}
 	b.lap.CompareAndSwap(l, next)
 }

@@ -276,6 +276,34 @@ func TestLapIsAbandonedWhenTATsFell(t *testing.T) {
 	}
 }
 
+// Nor do refunds keep the bound from acting: not those of keys that stay alive,
+// not those of keys never seen, and not those that end a key's life.
+func TestRefundsDoNotDefeatTheBound(t *testing.T) {
+	const n = 20_000
+	for name, refund := range map[string]func(l *Limiter, i int){
+		"steady": func(l *Limiter, _ int) { l.AllowN("steady", 2); l.Refund("steady", 1) },
+		"unseen": func(l *Limiter, _ int) { l.Refund("never seen", 1) },
+		"ended":  func(l *Limiter, i int) { k := fmt.Sprint("ended ", i%(n/4)); l.Allow(k); l.Refund(k, 1) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			l, _ := newTest(t, Quota{Limit: 1000, Period: 1000 * time.Hour}, WithMaxKeys(n))
+			worst := int64(0)
+			for i := range scale(20 * n) {
+				l.Allow(fmt.Sprint("flood ", i))
+				for j := range 4 {
+					refund(l, 4*i+j)
+				}
+				if i%1000 == 0 {
+					worst = max(worst, l.Stats().Bytes)
+				}
+			}
+			if s := l.Stats(); worst > 64*n || s.HorizonRaises == 0 {
+				t.Errorf("%.1f B a key at worst, %+v", float64(worst)/n, s)
+			}
+		})
+	}
+}
+
 // A key that was never seen does not inherit more than a spent burst from a
 // raised horizon when it gets a quota of its own.
 func TestKeyQuotaOfAnUnseenKeyUnderFlood(t *testing.T) {

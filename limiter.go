@@ -15,19 +15,22 @@ import (
 //
 // Allow, AllowN, AllowAt, Peek, Refund and Reset take no lock and wait for
 // nobody. They are lock-free, not wait-free: an attempt fails only because
-// another operation on the same key, or a step of a migration, succeeded
-// meanwhile. Nearly always they allocate nothing and touch one cache line of the
-// table. Dearer are, with bounds: an operation that meets a shard in migration
-// moves 16 slots of it (some 2 µs, and up to 7 times that when the migration is
-// late); one that needs a new page of a table allocates 4 KiB (0.5 to 5 µs); one
-// that fills a table allocates its successor's page table (8 bytes for each 256
-// slots). A key with a quota of its own costs one look-up in a map, which does
-// not lock either.
+// another operation on the same key or on the same empty slot, or a step of a
+// migration, succeeded meanwhile. Nearly always they allocate nothing and touch
+// one cache line of the table. Dearer, with bounds, are: an operation that meets
+// a shard in migration, which moves 16 slots of it (some 2 µs), and if it brings
+// a new key up to eleven times that when the migration is late or the memory
+// bound is reached; one that needs a new page of a table, which allocates 4 KiB
+// (0.5 to 5 µs); one that fills a table, which allocates its successor's page
+// table (8 bytes for each 256 slots); and at the memory bound, once in n/32 new
+// keys, one that looks at a sample of up to 8,192 keys (some 0.1 ms). A key with
+// a quota of its own costs one look-up in a map, which does not lock either.
 //
-// A key is known by 128 bits: its XXH64, cut down to a shard, and its
-// SipHash-1-3 under a random key. Two of n live keys share a budget with a
-// chance of about n²/2^65, one in 30 million for a million keys, and nobody who
-// does not know the random key can do better.
+// A key is known by its shard, which is its XXH64 cut down to their number, and
+// by 64 bits of SipHash-1-3 under a random key. Two of n live keys share a
+// budget with a chance of n²/2^65 at most, one in 37 million for a million keys;
+// nobody who does not know the random key can do better than to put his keys in
+// one shard.
 type Limiter struct {
 	k0, k1 uint64 // the key of the identity hash; random
 	store
@@ -120,7 +123,8 @@ func (l *Limiter) AllowAt(now time.Duration, key string, n int64) Decision {
 }
 
 // Peek tells whether one request would pass now, and if not, when; Remaining and
-// ResetAfter are as they stand. It writes nothing and helps no migration.
+// ResetAfter are as they stand. It changes nothing about any key, and helps no
+// migration.
 func (l *Limiter) Peek(key string) Decision {
 	sh, id := l.locate(key)
 	now := l.clock.reading()
@@ -129,17 +133,18 @@ func (l *Limiter) Peek(key string) Decision {
 
 // Refund gives back n requests already spent, for instance because the work was
 // not done after all. A key never gets more than it would have if it had never
-// been seen. With n ≤ 0, or a key not seen, it does nothing.
+// been seen. With n ≤ 0, or a key not seen, nothing changes.
 func (l *Limiter) Refund(key string, n int64) {
 	if n <= 0 {
 		return
 	}
 	sh, id := l.locate(key)
+	var before, after int64
 	l.apply(sh, id, reading{}, func(k standing) (int64, bool) {
-		after := k.refund(k.tat, k.floor, n)
-		return after, after != k.tat
+		before, after = k.tat, k.refund(k.tat, k.floor, n)
+		return after, after != before
 	})
-	l.bound.fell()
+	l.fell(before, after)
 }
 
 // Reset forgets what the key has consumed. If the memory bound has raised the
@@ -147,10 +152,12 @@ func (l *Limiter) Refund(key string, n int64) {
 // (see [Strict]). A quota of its own stays.
 func (l *Limiter) Reset(key string) {
 	sh, id := l.locate(key)
+	var before, after int64
 	l.apply(sh, id, reading{}, func(k standing) (int64, bool) {
-		return resetTAT, k.tat > k.floor
+		before, after = k.tat, k.floor
+		return resetTAT, before > after
 	})
-	l.bound.fell()
+	l.fell(before, after)
 }
 
 // SetQuota changes the quota of all keys that have none of their own, while
@@ -173,7 +180,8 @@ func (l *Limiter) SetQuota(q Quota) error {
 // SetKeyQuota gives the key a quota of its own, which outlives SetQuota. What
 // the key has consumed is kept, counted in requests. Such a key keeps its slot
 // until ClearKeyQuota, is not dropped by the memory bound, and costs some 200
-// bytes and 30 ns a decision more. SetKeyQuota may wait for another setter. The
+// bytes and 30 ns a decision more. A key not seen before starts fresh, or, while
+// the memory bound has raised the horizon, with at most its whole burst spent. SetKeyQuota may wait for another setter. The
 // error is that of [Quota.Validate], and then nothing has changed.
 func (l *Limiter) SetKeyQuota(key string, q Quota) error {
 	if err := q.Validate(); err != nil {

@@ -34,7 +34,10 @@ func newConfig(opts []Option) (config, error) {
 // WithClock replaces the clock: now returns the time since any fixed origin. It
 // should not step back, and is called by many goroutines at once, once a
 // decision. A clock that does step back admits nothing beyond the quota, but
-// refuses until it has caught up. It must not be nil.
+// refuses until it has caught up. Only a quota that is made faster while the
+// clock is back takes the time in between for debt, and forgives a part of it;
+// the same goes for what AllowAt has spent ahead of the clock. now must not be
+// nil.
 func WithClock(now func() time.Duration) Option {
 	return func(c *config) error {
 		if now == nil {

@@ -23,8 +23,7 @@ type keyQuota struct {
 	marker  int64 // ≥ firstAway
 	leaving bool  // not a quota, but the way back to the table
 
-	// at is a reading from when the TAT before the hand-over was final, so not
-	// before any that decided it: debts are rescaled around it. Like a table's
+	// at is a reading from when the TAT before the hand-over was final: debts are rescaled around it. Like a table's
 	// birth. 0 until somebody meets the frozen TAT.
 	at   atomic.Int64
 	tat  atomicTAT
@@ -59,9 +58,12 @@ func (e *keyQuota) current(c *clock) (*keyQuota, int64) {
 	}
 }
 
-// returned is what the final value of a leaving key is under g.
+// returned is what the final value of a leaving key is under g. It is not before
+// the hand-over, for a table has no birth of its own for one key: an operation
+// that read the clock before must not find a debt of the key's own quota.
 func (e *keyQuota) returned(final int64, g *gcra) int64 {
-	return max(resetTAT, e.rescale(final, g, e.next.Load().at.Load()))
+	at := e.next.Load().at.Load()
+	return max(at, e.rescale(final, g, at))
 }
 
 // setKeyQuota and clearKeyQuota are called by one goroutine at a time; all
@@ -115,7 +117,6 @@ func (l *Limiter) clearKeyQuota(sh *shard, id uint64) {
 		}
 	}
 	l.bound.pinned.Add(-1)
-	l.bound.fell()
 	l.own.Delete(own)
 }
 

@@ -18,7 +18,7 @@ import (
 // admits up to 600 in one badly chosen minute: 300 saved up at its start and
 // 300 earned until its end. A quota that must never admit more than L in any
 // window of length P asks for a smaller burst and a slower rate, for example
-// Limit L/2, Period P, Burst L/2: MaxIn(P) is then L.
+// Limit L/2, Period P, Burst L/2: MaxIn(P) is then at most L.
 //
 // T is a whole number of nanoseconds, rounded up when Period / Limit is not
 // whole, so that rounding never admits more than was asked for; it costs less

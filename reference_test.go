@@ -200,6 +200,9 @@ func (m *reference) ClearKeyQuota(now time.Duration, name string) {
 	if k := m.keys[name]; k != nil && k.own != nil {
 		m.setNow(k, now, 0)
 		m.rescale(k, k.own.interval, m.quota.interval)
+		if k.tat == nil || k.tat.Cmp(&m.now) < 0 {
+			k.tat = new(big.Int).Set(&m.now) // no debt, but none of its own quota's for an older reading either
+		}
 		k.own, k.since = nil, nil
 	}
 }

@@ -96,6 +96,8 @@ func (st *store) init(q Quota, c *clock, maxKeys int64, overflow Overflow) {
 //
 // When find returns, nothing stops others from moving the table on. So what it
 // says is acted on by CAS, which then fails.
+//
+// An empty slot in a segment that is not there yet is nil as well.
 func (st *store) find(sh *shard, id uint64) (*table, *slot, bool) {
 restart:
 	t := sh.cur.Load()
@@ -114,7 +116,7 @@ restart:
 			return t, s, true
 		case next == nil && found == foundFree:
 			return t, s, false
-		case next == nil: // no place left; or sealed since the probe began
+		case next == nil: // no place left
 			st.succeed(sh, t, nil)
 			continue
 		case found == foundKey:
@@ -249,7 +251,7 @@ func (st *store) successor(t *table) *table {
 
 // succeed makes sure that t, which is not void, has a successor, under the
 // quota g or, if that is nil, under its own. Its cost is one allocation of the
-// successor's header, 8 bytes for each 256 slots, and a look at up to 256 slots
+// successor's header, 8 bytes for each 256 slots, and a look at up to 512 slots
 // of t. With sh nil or past t,
 // t is not current and may have much still to come.
 func (st *store) succeed(sh *shard, t *table, g *gcra) {
@@ -301,10 +303,10 @@ func (st *store) sizeOf(sh *shard, t *table, floor int64, raised bool) int {
 }
 
 // sampleLive estimates how many keys stand above tat, from all slots of a small
-// table, or 8 chunks of a large one. Places are given by a keyed hash, so that
+// table, or 32 chunks, 512 slots, of a large one. Places are given by a keyed hash, so that
 // nobody can arrange what the sample sees.
 func (t *table) sampleLive(tat int64) int64 {
-	const most = 8
+	const most = 32
 	chunks := min(t.chunks(), most)
 	stride := t.chunks() / chunks
 	n := int64(0)

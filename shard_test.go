@@ -399,6 +399,32 @@ func mustID(l *Limiter, key string) uint64 {
 	return id
 }
 
+// A place in a segment that was not there is sealed only if the segment still is
+// not: here it has been opened by somebody who spends in it.
+func TestSealOfAnOpenedSegment(t *testing.T) {
+	l, _ := newTest(t, PerSecond(10), WithMaxKeys(1))
+	sh, id := l.locate("k")
+	tb := newTable(2, newGCRA(l.Quota()), 0, 0)
+	tb.settle(1, 1, 1)
+	sh.cur.Store(tb)
+	if at, s, found := l.find(sh, id); at != tb || s != nil || found {
+		t.Fatal("the place is not in a segment that is not there")
+	}
+	l.succeed(sh, tb, nil)
+	if s, found := tb.probe(id, false); s != nil || found != foundFree {
+		t.Fatal("the segment is there already")
+	}
+	s := tb.claim(nil, id) // by the one who found no successor
+	after, _ := tb.spend(unwritten, 1, 10)
+	s.tat.Store(after)
+	if tb.seal(id, nil) {
+		t.Fatal("sealed behind the back of a key")
+	}
+	if d := l.Allow("k"); d.Allowed {
+		t.Fatalf("10 of 10 are spent: %+v", d)
+	}
+}
+
 // The clock has stepped back when a key's own quota changes: its debt is not
 // taken for one that reaches far into the future, and cut down.
 func TestKeyQuotaChangesWhileTheClockIsBack(t *testing.T) {

@@ -4,8 +4,8 @@ import "unsafe"
 
 // Stats are counts since New, except Keys and Bytes, which are of now.
 type Stats struct {
-	Admitted      int64 // requests admitted, whatever their cost; also by Wait
-	Refused       int64 // requests refused; also by Wait
+	Admitted      int64 // requests admitted, whatever their cost but 0; also by Wait
+	Refused       int64 // requests refused; also by Wait, given up while it slept included
 	Keys          int64 // keys that are not as if never seen
 	Bytes         int64 // memory of the tables and of what they share
 	Migrations    int64 // tables replaced by a successor
@@ -32,15 +32,32 @@ func (l *Limiter) Stats() Stats {
 	}
 	now := l.clock.exact()
 	for i := range l.shards {
-		sh := &l.shards[i]
-		for t := sh.cur.Load(); t != nil && t != unlinked; t = l.successor(t) {
-			if !t.void() {
-				s.Bytes += t.bytes()
-				s.Keys += l.liveIn(sh, t, now)
-			}
-		}
+		keys, bytes := l.survey(&l.shards[i], now)
+		s.Keys += keys
+		s.Bytes += bytes
 	}
 	return s
+}
+
+// survey counts one shard. If the shard has moved on meanwhile, it would have
+// counted tables that were not there at one time; so then it counts again, a few
+// times at most.
+func (l *Limiter) survey(sh *shard, now int64) (keys, bytes int64) {
+	const attempts = 4
+	for range attempts {
+		cur := sh.cur.Load()
+		keys, bytes = 0, 0
+		for t := cur; t != nil && t != unlinked; t = l.successor(t) {
+			if !t.void() {
+				keys += l.liveIn(sh, t, now)
+				bytes += t.bytes()
+			}
+		}
+		if sh.cur.Load() == cur {
+			break
+		}
+	}
+	return keys, bytes
 }
 
 // liveIn counts the keys of t that stand above now and the horizon, but for

@@ -22,11 +22,14 @@ import (
 // If the context ends while Wait sleeps, it returns the context's error and
 // gives its cost back, provided that nobody has taken a place behind it: places
 // that were promised do not move, so a gap in front of them could be filled a
-// second time. A cost of 0 passes at once.
+// second time. A place is kept through a SetQuota, but is then not given back.
+// A cost of 0 passes at once, unless the context is done.
 //
 // Wait sleeps on the runtime's timers, and once awake reads the limiter's clock:
-// it never returns nil before that shows the place's time. Without a need to
-// sleep it costs what Allow does.
+// it never returns nil before that shows the place's time. The deadline is
+// compared with the wait by time.Until, so a clock given by WithClock should
+// run as fast as the real one. Without a need to sleep Wait costs what Allow
+// does.
 func (l *Limiter) Wait(ctx context.Context, key string, n int64) error {
 	if err := ctx.Err(); err != nil {
 		return err
@@ -103,11 +106,16 @@ func (l *Limiter) sleepUntil(ctx context.Context, ready int64) error {
 // giveBack undoes takePlace if the key stands just as that left it.
 func (l *Limiter) giveBack(key string, p place) {
 	sh, id := l.locate(key)
+	var before, after int64
 	l.apply(sh, id, reading{}, func(k standing) (int64, bool) {
+		before, after = k.tat, k.tat
 		mine := *k.gcra == p.gcra && k.tat == p.after
-		return max(k.tat-p.nanos, k.floor), mine
+		if mine {
+			after = max(k.tat-p.nanos, k.floor)
+		}
+		return after, mine
 	})
-	l.bound.fell()
+	l.fell(before, after)
 }
 
 // A CostError is a cost that can never be admitted.
