@@ -70,8 +70,7 @@ type lap struct {
 // standard deviations is 6 to 9 % of n.
 const maxSample = 8192
 
-// checkEvery so many claims in a table the sum of claims is looked at, at 0.1 µs
-// for all stripes.
+// checkEvery so many claims in a table the sum of claims is looked at.
 const checkEvery = 32
 
 func (b *bound) init(maxKeys int64) {
@@ -221,7 +220,7 @@ func (l *lap) dropBelow(maxKeys int64) int64 {
 }
 
 // selectNth returns what would be at index k if a were sorted, and reorders a:
-// Hoare's quickselect, linear where sorting would take 0.5 ms of a decision.
+// Hoare's quickselect, in linear time, since all of it is one decision's.
 func selectNth(a []int64, k int) int64 {
 	lo, hi := 0, len(a)-1
 	for lo < hi {

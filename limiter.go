@@ -18,11 +18,11 @@ import (
 // another operation on the same key or on the same empty slot, or a step of a
 // migration, succeeded meanwhile. Nearly always they allocate nothing and touch
 // one cache line of the table. Dearer, with bounds, are: an operation that meets
-// a shard in migration, which moves 16 slots of it (some 2 µs), and if it brings
+// a shard in migration, which moves 16 slots of it (0.5 to 2 µs), and if it brings
 // a new key up to eleven times that when the migration is late or the memory
 // bound is reached; one that needs a new page of a table, which allocates 4 KiB
 // (0.5 to 5 µs); one that fills a table, which allocates its successor's page
-// table (8 bytes for each 256 slots); and at the memory bound, once in n/32 new
+// table (10 to 20 µs); and at the memory bound, once in n/32 new
 // keys, one that looks at a sample of up to 8,192 keys (some 0.1 ms). A key with
 // a quota of its own costs one look-up in a map, which does not lock either.
 //
@@ -180,7 +180,7 @@ func (l *Limiter) SetQuota(q Quota) error {
 // SetKeyQuota gives the key a quota of its own, which outlives SetQuota. What
 // the key has consumed is kept, counted in requests. Such a key keeps its slot
 // until ClearKeyQuota, is not dropped by the memory bound, and costs some 200
-// bytes and 30 ns a decision more. A key not seen before starts fresh, or, while
+// bytes and 50 ns a decision more. A key not seen before starts fresh, or, while
 // the memory bound has raised the horizon, with at most its whole burst spent. SetKeyQuota may wait for another setter. The
 // error is that of [Quota.Validate], and then nothing has changed.
 func (l *Limiter) SetKeyQuota(key string, q Quota) error {

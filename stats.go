@@ -14,8 +14,8 @@ type Stats struct {
 }
 
 // Stats counts. Counts of decisions are exact once the calls that made them have
-// returned. Keys is counted by looking at every slot, 1 to 2 ns each: some 5 ms
-// for a million keys. It does not block, and nothing waits for it.
+// returned. Keys is counted by looking at every slot: some 9 ms for a million
+// keys. It does not block, and nothing waits for it.
 func (l *Limiter) Stats() Stats {
 	s := Stats{
 		Migrations:    l.migrations.Load(),
