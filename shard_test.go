@@ -257,6 +257,13 @@ func TestMigrationByHand(t *testing.T) {
 	if in, _ := old.probe(id, true); in.tat.Load() >= 0 {
 		t.Fatal("the key was carried without being frozen")
 	}
+	// A key that is nowhere cannot come to be in the old table any more.
+	if tb, _, found := l.find(sh, mustID(l, "nowhere")); tb != next || found {
+		t.Fatal("a key that was never seen was found")
+	}
+	if _, found := old.probe(mustID(l, "nowhere"), false); found != foundEnd {
+		t.Fatal("its place in the old table is still open")
+	}
 	// It is spent there; a late copier does not undo that.
 	if !l.AllowN("key 9", 5).Allowed {
 		t.Fatal("refused what remained")

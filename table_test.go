@@ -2,6 +2,7 @@ package weir
 
 import (
 	"math/rand/v2"
+	"sync/atomic"
 	"testing"
 	"unsafe"
 )
@@ -144,6 +145,38 @@ func TestFreeze(t *testing.T) {
 	a.Store(firstAway + 1<<60)
 	if v := a.freeze(); v != firstAway+1<<60 {
 		t.Fatal(v)
+	}
+}
+
+// Whatever a CAS has written before the freeze is in the final value, and none
+// succeeds after it.
+func TestFreezeLosesNoCAS(t *testing.T) {
+	contended := 0
+	for range scale(20_000) {
+		var a atomicTAT
+		a.Store(1)
+		var added atomic.Int64
+		var final int64
+		together(3, func(w int) {
+			if w == 0 {
+				final = a.freeze()
+				return
+			}
+			for range 50 {
+				if v := a.Load(); v >= 0 && a.CompareAndSwap(v, v+1) {
+					added.Add(1)
+				}
+			}
+		})
+		if final != 1+added.Load() || a.Load() != final|frozen {
+			t.Fatalf("frozen at %d, but %d were added to 1", final, added.Load())
+		}
+		if final > 1 && final < 101 {
+			contended++
+		}
+	}
+	if contended == 0 {
+		t.Fatal("the freeze never met an addition")
 	}
 }
 
