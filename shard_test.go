@@ -294,10 +294,13 @@ func TestSleepingHelper(t *testing.T) {
 	l, _ := newTest(t, PerSecond(10), WithMaxKeys(1))
 	unbounded(l)
 	sh := &l.shards[0]
-	for i := 0; sh.cur.Load().chunks() < 4 || sh.cur.Load().next.Load() != nil; i++ {
+	for i := range 40 {
 		l.Allow(fmt.Sprint(i))
 	}
 	old := sh.cur.Load()
+	if old.chunks() < 4 || old.next.Load() != nil {
+		t.Fatal("not the table that is wanted")
+	}
 	l.succeed(sh, old, nil)
 	old.hand.Add(2) // two helpers took a chunk each and sleep
 	for range old.chunks() + 2 {

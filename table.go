@@ -172,9 +172,10 @@ func newTable(segments int, g gcra, raise, lap int64) *table {
 }
 
 // newVoid makes the table of shards that hold nothing yet. It is shared by all
-// of them, has no slots, never gets a successor, and is replaced in the shard.
+// of them, has one segment that is never there, never gets a successor, and is
+// replaced in the shard.
 func newVoid(g gcra, born int64) *table {
-	t := &table{gcra: g}
+	t := &table{gcra: g, segments: make([]atomic.Pointer[segment], 1)}
 	t.settle(born, born, born)
 	return t
 }
@@ -187,7 +188,7 @@ func (t *table) settle(born, horizon, floor int64) {
 	t.floor.Store(floor)
 }
 
-func (t *table) void() bool { return len(t.segments) == 0 }
+func (t *table) void() bool { return t.fill == 0 }
 
 // chunks is the number of helping steps that empty the table.
 func (t *table) chunks() int64 { return int64(len(t.segments)) * stepsPerSegment }
@@ -229,27 +230,19 @@ const (
 	foundEnd                 // a sealed slot or the bound: the key is not, and never will be, in this table
 )
 
-// lookup is the part of a probe that nearly always is enough: the key's own
-// slot, if it is in the home line.
+// lookup is the part of a probe that mostly is enough, and so small that it is
+// inlined: the slot that is tried first, if it is the key's.
 func (t *table) lookup(id uint64) *slot {
 	home, rest := mulhi(id, len(t.segments))
-	if home >= len(t.segments) { // a void table
-		return nil
-	}
-	g := t.segments[home].Load()
-	if g == nil {
-		return nil
-	}
-	ln := &g[rest/(1<<64/linesPerSegment)]
-	for k := range uint64(slotsPerLine) {
-		if s := &ln[(id+k)%slotsPerLine]; s.id.Load() == id {
+	if g := t.segments[home].Load(); g != nil {
+		if s := &g[rest/(1<<64/linesPerSegment)][id%slotsPerLine]; s.id.Load() == id {
 			return s
 		}
 	}
 	return nil
 }
 
-// lookupBeyond is the rest of it: one key of six lies in a line after its home.
+// lookupBeyond is the rest of it.
 func (t *table) lookupBeyond(id uint64) *slot {
 	if s, found := t.probe(id, false); found == foundKey {
 		return s
