@@ -89,14 +89,12 @@ func (st *store) init(q Quota, c *clock, maxKeys int64, overflow Overflow) {
 
 // find follows the chain to the one place where the key's TAT is, or would be,
 // at this instant: its slot and true; or an empty slot and false, in a table
-// without successor; or no slot and false in a void table. On the way it brings
-// the key's value along, so that whoever comes here never decides on a
-// forgotten debt.
+// without successor. The empty slot is nil in a void table, and in a segment
+// that is not there yet. On the way it brings the key's value along, so that
+// whoever comes here never decides on a forgotten debt.
 //
 // When find returns, nothing stops others from moving the table on. So what it
 // says is acted on by CAS, which then fails.
-//
-// An empty slot in a segment that is not there yet is nil as well.
 func (st *store) find(sh *shard, id uint64) (*table, *slot, bool) {
 restart:
 	t := sh.cur.Load()

@@ -116,7 +116,8 @@ func segmentsFor(n, slotsPer10 int64) int {
 }
 
 // A table is the slots of one shard under one quota. What decides is in its
-// first cache line, but for the limit; what claims write is in the third.
+// first cache line, what a Decision only reports in the second, and what claims
+// write in the third.
 //
 // A key's home line is a function of its id alone, its slots are tried in an
 // order that is a function of its id alone, and ids are written once: so as
@@ -132,9 +133,9 @@ type table struct {
 	next atomic.Pointer[table]
 	// born is a reading of the clock from after the table was linked, so not
 	// before any that the clock gave to those who decided in its predecessor,
-	// unless it has stepped back: the instant around
-	// which debts are rescaled to its quota. No operation decides in it with an
-	// older reading. It never falls along a chain. 0 until settled.
+	// unless it has stepped back: the instant around which debts are rescaled to
+	// its quota. No operation decides in it with an older reading. It never falls
+	// along a chain. 0 until settled.
 	born atomic.Int64
 	// horizon is where a key stands that is not in the table; ≥ born. It never
 	// falls along a chain, but for what a rescaling makes of it.
