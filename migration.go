@@ -65,11 +65,11 @@ func (st *store) sizeOf(sh *shard, t *table, floor int64, raised bool) int {
 		}
 		live = t.sampleLive(floor, chunks)
 	}
-	if raised {
-		return segmentsFor(live, slotsPer10KeysAtBound)
-	}
 	size := segmentsFor(live, slotsPer10Keys)
-	if t.used.Load() < t.fill && live < t.fill {
+	switch {
+	case raised:
+		size = segmentsFor(live, slotsPer10KeysAtBound)
+	case t.used.Load() < t.fill && live < t.fill:
 		// Not full: it is migrated for its dead keys or for its quota.
 		size = min(size, max(len(t.segments), segmentsFor(live, slotsPer10KeysAtLeast)))
 	}
