@@ -78,8 +78,8 @@ func (b *bound) init(maxKeys int64) {
 	b.threshold = b.max + b.max/4 + 64
 }
 
-// room is how many segments a table needs for all keys that the bound lets come to
-// it, when others hold the given number: the threshold, and what is claimed
+// room is how many segments a table needs for all keys that the bound lets come
+// to it, when others hold the given number: the threshold, and what is claimed
 // until the laps are done.
 func (b *bound) room(others int64) int {
 	peak := b.threshold + b.threshold/16
@@ -98,8 +98,8 @@ func (b *bound) raise(g *gcra, now int64) int64 {
 	return min(l.raise, now+g.tolerance)
 }
 
-// misled reports whether so many TATs fell since a lap's sample was begun that
-// its margin does not cover them.
+// misled reports whether so many keys were put back among the unseen since a
+// lap's sample was begun that its margin does not cover them.
 func (b *bound) misled(l *lap) bool {
 	return !l.insist && b.lowered.Load()-l.lowered > max(b.max/32, 1)
 }

@@ -29,9 +29,9 @@ type counters struct {
 }
 
 // mine is the stripe of the calling goroutine, told by where its stack lies:
-// goroutines that run at once have different stacks. It needs neither a lock
-// nor a look-up. The address is used as a number only, so it does not
-// matter that a stack may move.
+// goroutines that run at once have different stacks. It needs neither a lock nor
+// a look-up. The address is used as a number only, so it does not matter that a
+// stack may move.
 func (c *counters) mine() *stripe {
 	var here byte
 	page := uint64(uintptr(unsafe.Pointer(&here))) >> 11 // stacks are 2 KiB at least

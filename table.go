@@ -243,7 +243,8 @@ func (t *table) lookup(id uint64) *slot {
 	return nil
 }
 
-// lookupBeyond is the rest of it.
+// lookupBeyond is the rest of it: the other slots of the home line, and, for one
+// key of fourteen with a million of them, the lines after it.
 func (t *table) lookupBeyond(id uint64) *slot {
 	if s, found := t.probe(id, false); found == foundKey {
 		return s
