@@ -120,10 +120,10 @@ func (st *store) pressed() bool {
 }
 
 // claimed follows up an operation's claim in t, the used-th there: growth if t
-// is full, and the memory bound.
-func (st *store) claimed(sh *shard, t *table, used int64) {
-	if used >= t.fill {
-		st.wantSuccessor(sh, t)
+// is full, or else the memory bound. It reports whether it made a successor.
+func (st *store) claimed(sh *shard, t *table, used int64) bool {
+	if used >= t.fill && st.wantSuccessor(sh, t) {
+		return true
 	}
 	// Those who fill a successor empty its predecessor faster when it is late.
 	const hurry = 6
@@ -135,6 +135,7 @@ func (st *store) claimed(sh *shard, t *table, used int64) {
 	} else if used%checkEvery == 0 && st.pressed() {
 		st.bound.lap.CompareAndSwap(nil, st.newLap(false))
 	}
+	return false
 }
 
 // late reports whether a successor is nearly full while its predecessor is not

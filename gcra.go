@@ -123,6 +123,9 @@ func (g *gcra) tell(tat, now, retryAfter int64) verdict {
 // the division, and at most one too small: room·perNano / 2^64 is less than
 // room / T by less than (room / 2^64)·(1 + 1/T) < 1.
 func (g *gcra) whole(room int64) int64 {
+	if room < g.interval {
+		return 0 // so it is after most refusals, and known at once
+	}
 	q, _ := bits.Mul64(uint64(room), g.perNano)
 	n := int64(q)
 	if room-n*g.interval >= g.interval {

@@ -48,11 +48,14 @@ func (st *store) succeed(sh *shard, t *table, g *gcra) {
 }
 
 // wantSuccessor is succeed for those who can go on without: one of them makes
-// it, so that it is allocated once; in case that one sleeps, every 64th does.
-func (st *store) wantSuccessor(sh *shard, t *table) {
-	if t.next.Load() == nil && t.makers.Add(1)%64 == 1 {
-		st.succeed(sh, t, nil)
+// it, so that it is allocated once; in case that one sleeps, every 64th does. It
+// reports whether the caller was one.
+func (st *store) wantSuccessor(sh *shard, t *table) (made bool) {
+	if t.next.Load() != nil || t.makers.Add(1)%64 != 1 {
+		return false
 	}
+	st.succeed(sh, t, nil)
+	return true
 }
 
 // sizeOf is how many segments the successor of t gets.
@@ -119,8 +122,11 @@ func (st *store) help(sh *shard) {
 		return
 	}
 	chunks := t.chunks()
-	chunk := chunks
-	if t.hand.Load() < chunks {
+	chunk := t.hand.Load()
+	if chunk < chunks {
+		if next.openAhead(chunk, chunks) {
+			return
+		}
 		chunk = t.hand.Add(1) - 1
 	}
 	if chunk >= chunks {
@@ -133,6 +139,18 @@ func (st *store) help(sh *shard) {
 	if t.done.Load() == chunks {
 		st.moveOn(sh, t, next)
 	}
+}
+
+// openAhead allocates, if need be, where the keys of the given one of so many
+// chunks go, and reports whether it did: that is a step of its own, so that none
+// has to pay for both.
+func (t *table) openAhead(chunk, chunks int64) bool {
+	i := int(chunk * int64(len(t.segments)) / chunks)
+	if t.segments[i].Load() != nil {
+		return false
+	}
+	t.open(i)
+	return true
 }
 
 // sweep carries every key of one chunk over, then marks the chunk as through.

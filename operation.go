@@ -44,6 +44,7 @@ type step func(k standing) (after int64, write bool)
 func (l *Limiter) apply(sh *shard, id uint64, r reading, step step) {
 	var claimed *table
 	var used int64
+	opened := false
 	for {
 		t, s, found := l.find(sh, id)
 		v := unwritten
@@ -71,6 +72,7 @@ func (l *Limiter) apply(sh *shard, id uint64, r reading, step step) {
 				l.open(sh, t)
 				continue
 			}
+			opened = s == nil
 			if s = t.claim(s, id); s == nil {
 				continue
 			}
@@ -81,8 +83,8 @@ func (l *Limiter) apply(sh *shard, id uint64, r reading, step step) {
 			break
 		}
 	}
-	if claimed != nil {
-		l.claimed(sh, claimed, used)
+	if claimed != nil && (l.claimed(sh, claimed, used) || opened) {
+		return // making a successor, or a segment, is enough for one operation
 	}
 	l.help(sh)
 }

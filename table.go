@@ -205,12 +205,17 @@ func (t *table) bytes() int64 {
 	return n
 }
 
-// open returns a segment, and allocates it if it is not there yet.
+// open returns a segment, and allocates it if it is not there yet. Whoever
+// allocates it writes to it at once, and changes nothing: a fresh page that is
+// read first, as a probe does, costs two faults, the second of them with an
+// interrupt of the other cores, 3.3 µs together; written first, it costs 1.
 func (t *table) open(i int) *segment {
 	if g := t.segments[i].Load(); g != nil {
 		return g
 	}
-	t.segments[i].CompareAndSwap(nil, new(segment))
+	g := new(segment)
+	g[0][0].id.CompareAndSwap(vacant, vacant)
+	t.segments[i].CompareAndSwap(nil, g)
 	return t.segments[i].Load()
 }
 
