@@ -19,7 +19,6 @@ import (
 	"os"
 	"os/exec"
 	"runtime"
-	"strconv"
 	"strings"
 	"time"
 
@@ -32,7 +31,7 @@ const (
 )
 
 func main() {
-	count := flag.Int("count", 5, "`runs` of each benchmark, of which the medians are taken")
+	count := flag.Int("count", 5, "`rounds` of all benchmarks, of which the medians are taken")
 	benchtime := flag.String("benchtime", "", "`time` of each run, as go test -benchtime takes it; its default if empty")
 	dry := flag.Bool("dry", false, "print the table and write nothing")
 	render := flag.Bool("render", false, "measure nothing: write the README from "+mediansFile)
@@ -80,19 +79,23 @@ func run(count int, benchtime string, dry, render bool) error {
 	return os.WriteFile(readmeFile, []byte(text), 0o644)
 }
 
-// measure runs the benchmarks and shows their output as it comes.
+// measure runs all benchmarks once, as often as asked for, and shows their output
+// as it comes. Rounds and not -count: what is compared then lies close together
+// in time, and the machine's drift does not favour one side.
 func measure(count int, benchtime string) (report.Run, error) {
-	args := []string{"test", "-run", "^$", "-bench", report.Bench, "-count", strconv.Itoa(count), "-timeout", "2h"}
+	args := []string{"test", "-run", "^$", "-bench", report.Bench, "-timeout", "1h"}
 	if benchtime != "" {
 		args = append(args, "-benchtime", benchtime)
 	}
 	args = append(args, ".")
-	command := exec.Command("go", args...)
 	var output bytes.Buffer
-	command.Stdout = io.MultiWriter(os.Stdout, &output)
-	command.Stderr = os.Stderr
-	if err := command.Run(); err != nil {
-		return report.Run{}, fmt.Errorf("%s: %w", shell(args), err)
+	for range count {
+		command := exec.Command("go", args...)
+		command.Stdout = io.MultiWriter(os.Stdout, &output)
+		command.Stderr = os.Stderr
+		if err := command.Run(); err != nil {
+			return report.Run{}, fmt.Errorf("%s: %w", shell(args), err)
+		}
 	}
 	measured, err := report.Parse(&output)
 	if err != nil {

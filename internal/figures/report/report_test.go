@@ -83,7 +83,7 @@ func exemplary() Run {
 	return Run{
 		Date: "2026-01-31", Go: "go1.26.0", System: "linux/amd64", Cores: 2, Count: 5, Command: "go test -bench .",
 		Medians: map[string]map[string]float64{
-			floor: hot(40), exactAdmitted: hot(50), exactRefused: hot(50), coarseAdmit: hot(24), coarseRefused: hot(24),
+			floor: hot(40), floorKeyed: hot(45), exactAdmitted: hot(50), exactRefused: hot(50), coarseAdmit: hot(24), coarseRefused: hot(24),
 			refusedOnOne: hot(36), refusedOnTwo: hot(20),
 			millionArray: hot(400), millionWeir: hot(440),
 			floodStrict:  {nsPerOp: 880, "B/maxkey": 64, "raises": 50},
@@ -152,7 +152,7 @@ func TestShortFlood(t *testing.T) {
 func TestTable(t *testing.T) {
 	table := exemplary().Table()
 	for _, want := range []string{
-		"Measured on 2026-01-31 with go1.26.0 on linux/amd64, processor unknown, 2 cores; medians of 5 runs:\n\n    go test -bench .\n\n| what |",
+		"Measured on 2026-01-31 with go1.26.0 on linux/amd64, processor unknown, 2 cores; medians of 5 rounds of:\n\n    go test -bench .\n\n| what |",
 		"\n| floor: one clock read, one XXH64, one CAS | 40.0 ns | | | |\n",
 		"\n| `Allow` on a hot key, admitted | 50.0 ns, 0 allocations | 1.25 × floor | ≤ 1.25 × floor, 0 allocations | met |\n",
 		"\n| refusals of one hot key on 2 cores | 20.0 ns | 1.80 × the throughput of one core | ≥ 1.8 × one core | met |\n",

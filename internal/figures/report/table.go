@@ -10,6 +10,7 @@ import (
 // The benchmarks that the table quotes, by their names in a Run.
 const (
 	floor         = "Floor"
+	floorKeyed    = "FloorKeyed"
 	exactAdmitted = "Allow/clock=exact/outcome=admitted"
 	exactRefused  = "Allow/clock=exact/outcome=refused"
 	coarseAdmit   = "Allow/clock=coarse/outcome=admitted"
@@ -29,7 +30,7 @@ const (
 )
 
 // Bench is a pattern for go test -bench that covers all of them and no more.
-const Bench = "^Benchmark(Floor|Allow|RefusedParallel|MillionKeys|Flood|Grow|Memory)$"
+const Bench = "^Benchmark(Floor|FloorKeyed|Allow|RefusedParallel|MillionKeys|Flood|Grow|Memory)$"
 
 const (
 	nsPerOp     = "ns/op"
@@ -118,6 +119,10 @@ var rows = []row{
 	{"floor: one clock read, one XXH64, one CAS", func(f *reader) (string, string, string, bool) {
 		return nanos(f.get(floor, nsPerOp)), "", "", true
 	}},
+	{"the floor, a SipHash-1-3 and an exact count: what a promise of weir stands on, without a table", func(f *reader) (string, string, string, bool) {
+		ns := f.get(floorKeyed, nsPerOp)
+		return nanos(ns), fmt.Sprintf("%.2f × floor", ns/f.get(floor, nsPerOp)), "", true
+	}},
 	times("`Allow` on a hot key, admitted", exactAdmitted, floor, "floor", 1.25, true),
 	times("`Allow` on a hot key, refused", exactRefused, floor, "floor", 1.25, true),
 	times("the same with the coarse clock, admitted", coarseAdmit, floor, "floor", 0.6, true),
@@ -171,8 +176,8 @@ func (run Run) Table() string {
 	if cpu == "" {
 		cpu = "processor unknown"
 	}
-	fmt.Fprintf(&b, "Measured on %s with %s on %s, %s, %s; medians of %s:\n\n",
-		run.Date, run.Go, run.System, cpu, plural(run.Cores, "core"), plural(run.Count, "run"))
+	fmt.Fprintf(&b, "Measured on %s with %s on %s, %s, %s; medians of %s of:\n\n",
+		run.Date, run.Go, run.System, cpu, plural(run.Cores, "core"), plural(run.Count, "round"))
 	fmt.Fprintf(&b, "    %s\n\n", run.Command)
 	b.WriteString("| what | measured | ratio, same run | bar | |\n| --- | ---: | ---: | --- | --- |\n")
 	for _, r := range rows {
