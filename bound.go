@@ -44,23 +44,23 @@ const (
 // that come and go like this must not let the memory grow.
 type bound struct {
 	max       int64
-	threshold int64               // claims that begin a lap
-	number    atomic.Int64        // of the newest lap
-	lap       atomic.Pointer[lap] // the lap in progress, or nil
-	lowered   atomic.Int64        // keys put back among the unseen while a lap was in progress
-	pinned    atomic.Int64        // slots with a marker: no keys that the bound can drop
+	threshold int64              // claims that begin a lap
+	number    atomicInt64        // of the newest lap
+	lap       atomicPointer[lap] // the lap in progress, or nil
+	lowered   atomic.Int64       // keys put back among the unseen while a lap was in progress
+	pinned    atomic.Int64       // slots with a marker: no keys that the bound can drop
 }
 
 // A lap sweeps every shard once.
 type lap struct {
 	number   int64
-	gcra     gcra         // TATs of another quota are neither sampled nor dropped
-	raise    int64        // drop what does not stand above this TAT; 0 in a first lap
-	lowered  int64        // bound.lowered when the sample was begun
-	insist   bool         // whatever lowered says
-	cursor   atomic.Int64 // the shard to sweep
-	finisher atomic.Int64 // who came to finish it, a hint
-	mask     uint64       // ids with these bits clear are sampled; they are a keyed hash's
+	gcra     gcra        // TATs of another quota are neither sampled nor dropped
+	raise    int64       // drop what does not stand above this TAT; 0 in a first lap
+	lowered  int64       // bound.lowered when the sample was begun
+	insist   bool        // whatever lowered says
+	cursor   atomicInt64 // the shard to sweep
+	finisher atomicInt64 // who came to finish it, a hint
+	mask     uint64      // ids with these bits clear are sampled; they are a keyed hash's
 	sampled  atomic.Int64
 	tats     []atomic.Int64
 }

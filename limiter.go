@@ -5,7 +5,6 @@ import (
 	"time"
 
 	"github.com/cespare/xxhash/v2"
-	"github.com/puzpuzpuz/xsync/v3"
 
 	"github.com/weirhq/weir/internal/siphash"
 )
@@ -35,7 +34,7 @@ type Limiter struct {
 	k0, k1 uint64 // the key of the identity hash; random
 	store
 
-	own     *xsync.MapOf[ownKey, *keyQuota]
+	own     *ownMap
 	setters sync.Mutex // one SetQuota, SetKeyQuota or ClearKeyQuota at a time
 	markers int64      // given out so far
 }
@@ -80,7 +79,7 @@ func New(q Quota, opts ...Option) (*Limiter, error) {
 	if err != nil {
 		return nil, err
 	}
-	l := &Limiter{own: xsync.NewMapOf[ownKey, *keyQuota]()}
+	l := &Limiter{own: newOwnMap()}
 	l.k0, l.k1 = randomKey()
 	l.store.init(q, newClock(cfg.now, cfg.resolution), int64(cfg.maxKeys), cfg.overflow)
 	return l, nil

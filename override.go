@@ -1,7 +1,5 @@
 package weir
 
-import "sync/atomic"
-
 // A keyQuota is where a key with a quota of its own keeps its TAT: a copier does
 // not know a key's own interval, so it could not rescale a TAT of it. The key's
 // slot in the table holds a marker instead, which no other stay of any key in
@@ -25,9 +23,9 @@ type keyQuota struct {
 
 	// at is a reading from when the TAT before the hand-over was final: debts are rescaled around it. Like a table's
 	// birth. 0 until somebody meets the frozen TAT.
-	at   atomic.Int64
+	at   atomicInt64
 	tat  atomicTAT
-	next atomic.Pointer[keyQuota]
+	next atomicPointer[keyQuota]
 }
 
 // ownKey names a key as the tables do. Not by its string: two keys that share

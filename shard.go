@@ -31,7 +31,7 @@ import (
 //     meets it first. So an operation that still found no successor has read
 //     the clock before, and no debt that it left is taken for older than it is.
 type shard struct {
-	cur atomic.Pointer[table]
+	cur atomicPointer[table]
 }
 
 // A store is all shards of a limiter, and what they share.
@@ -46,7 +46,7 @@ type store struct {
 	overflow Overflow
 	bound    bound
 
-	quota      atomic.Pointer[quotaGCRA] // of the limiter; tables may still be on their way to it
+	quota      atomicPointer[quotaGCRA] // of the limiter; tables may still be on their way to it
 	migrations atomic.Int64
 	raises     atomic.Int64
 	forgiven   atomic.Int64

@@ -61,14 +61,13 @@ func (l *Limiter) survey(sh *shard, now int64) (keys, bytes int64) {
 }
 
 // liveIn counts the keys of t that stand above now and the horizon, but for
-// those that its successor has.
+// those that a later table has.
 func (l *Limiter) liveIn(sh *shard, t *table, now int64) (n int64) {
-	next := l.successor(t)
 	for chunk := range t.chunks() {
 		lines := t.lines(chunk)
 		for i := range lines {
 			for k := range lines[i] {
-				if l.live(sh, t, next, &lines[i][k], now) {
+				if l.live(sh, t, &lines[i][k], now) {
 					n++
 				}
 			}
@@ -77,11 +76,14 @@ func (l *Limiter) liveIn(sh *shard, t *table, now int64) (n int64) {
 	return n
 }
 
-func (l *Limiter) live(sh *shard, t, next *table, s *slot, now int64) bool {
+func (l *Limiter) live(sh *shard, t *table, s *slot, now int64) bool {
 	id, v := s.id.Load(), s.tat.Load()
-	if v < 0 && next != nil && next != unlinked {
-		if s, found := next.probe(id, false); found == foundKey && s.tat.Load() != unwritten {
-			return false // counted there
+	if v < 0 {
+		// An operation may have carried it further than to the next table.
+		for next := l.successor(t); next != nil && next != unlinked; next = l.successor(next) {
+			if s, found := next.probe(id, false); found == foundKey && s.tat.Load() != unwritten {
+				return false // counted there
+			}
 		}
 	}
 	v &^= frozen

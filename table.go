@@ -3,7 +3,6 @@ package weir
 import (
 	"math"
 	"math/bits"
-	"sync/atomic"
 	"unsafe"
 )
 
@@ -30,11 +29,11 @@ import (
 //	     CAS 0  a copier, in a successor
 //	     freeze anybody, in a table with a successor
 type slot struct {
-	id  atomic.Uint64
+	id  atomicUint64
 	tat atomicTAT
 }
 
-type atomicTAT struct{ atomic.Int64 }
+type atomicTAT struct{ atomicInt64 }
 
 // Ids 0 and sealed are no key's.
 const (
@@ -74,13 +73,11 @@ type line [slotsPerLine]slot
 // table of 256 KiB cost 30 to 140 µs. The price is one more load a decision.
 type segment [linesPerSegment]line
 
+// What a line, a segment and a step are; see sizes.go for the others.
 const (
 	slotsPerLine    = 4
-	linesPerSegment = 64 // 4 KiB
 	slotsPerSegment = linesPerSegment * slotsPerLine
-	linesPerStep    = 4 // swept by one helping step: 16 slots
 	stepsPerSegment = linesPerSegment / linesPerStep
-	maxProbe        = 64 // lines; at 3/4 load 1 key of 4,000 needs more than 16, 1 of 150,000 more than 32, none of 1 M more than 64
 )
 
 // closed is a segment in which no slot was ever claimed, of a table that has a
@@ -126,36 +123,36 @@ func segmentsFor(n, slotsPer10 int64) int {
 type table struct {
 	// segments are nil, then allocated or, once the table has a successor,
 	// closed.
-	segments []atomic.Pointer[segment]
+	segments []atomicPointer[segment]
 	// next is nil, then the successor, then unlinked: set once by whoever makes
 	// the successor, and once by whoever moves the shard on to it. Read it by
 	// store.successor, which settles what it returns.
-	next atomic.Pointer[table]
+	next atomicPointer[table]
 	// born is a reading of the clock from after the table was linked, so not
 	// before any that the clock gave to those who decided in its predecessor,
 	// unless it has stepped back: the instant around which debts are rescaled to
 	// its quota. No operation decides in it with an older reading. It never falls
 	// along a chain. 0 until settled.
-	born atomic.Int64
+	born atomicInt64
 	// horizon is where a key stands that is not in the table; ≥ born. It never
 	// falls along a chain, but for what a rescaling makes of it.
-	horizon atomic.Int64
+	horizon atomicInt64
 	gcra    // the quota that decides here
 
 	// floor is the TAT up to which a copy into this table is dropped: horizon,
 	// or above it under Lenient. Not 0 means settled.
-	floor atomic.Int64
+	floor atomicInt64
 	raise int64 // what the memory bound wants the floor to be, at least
 	lap   int64 // the newest lap of the memory bound when it was made
 	fill  int64 // claims at which it gets a successor
 	_     [16]byte
 
-	used    atomic.Int64    // slots claimed, a hint for when to grow
-	hand    atomic.Int64    // next chunk to claim for sweeping, a hint
-	makers  atomic.Int64    // who wanted to make the successor, a hint
-	through []atomic.Uint64 // one bit a chunk: swept, and every value arrived
-	done    atomic.Int64    // bits set in through
-	_       [8]byte         // three cache lines: the allocator then aligns it to one
+	used    atomicInt64    // slots claimed, a hint for when to grow
+	hand    atomicInt64    // next chunk to claim for sweeping, a hint
+	makers  atomicInt64    // who wanted to make the successor, a hint
+	through []atomicUint64 // one bit a chunk: swept, and every value arrived
+	done    atomicInt64    // bits set in through
+	_       [8]byte        // three cache lines: the allocator then aligns it to one
 }
 
 // unlinked stands in the next of a table that its shard has left. Who meets it
@@ -166,9 +163,9 @@ var unlinked = new(table)
 // newTable makes an empty table that is not settled yet.
 func newTable(segments int, g gcra, raise, lap int64) *table {
 	return &table{
-		segments: make([]atomic.Pointer[segment], segments),
+		segments: make([]atomicPointer[segment], segments),
 		gcra:     g, raise: raise, lap: lap, fill: fillSlots(segments),
-		through: make([]atomic.Uint64, (segments*stepsPerSegment+63)/64),
+		through: make([]atomicUint64, (segments*stepsPerSegment+63)/64),
 	}
 }
 
@@ -176,7 +173,7 @@ func newTable(segments int, g gcra, raise, lap int64) *table {
 // of them, has one segment that is never there, never gets a successor, and is
 // replaced in the shard.
 func newVoid(g gcra, born int64) *table {
-	t := &table{gcra: g, segments: make([]atomic.Pointer[segment], 1)}
+	t := &table{gcra: g, segments: make([]atomicPointer[segment], 1)}
 	t.settle(born, born, born)
 	return t
 }
