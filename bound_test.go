@@ -15,6 +15,7 @@ import (
 // shards: here all of them share their XXH64, so that one shard holds them all,
 // and dead keys fill the other shards before.
 func TestBoundKeepsThatManyKeysWhole(t *testing.T) {
+	realSizes(t)
 	n := scale(50_000)
 	for name, keys := range map[string]func(i int) string{
 		"spread":  func(i int) string { return fmt.Sprint("key ", i) },
@@ -71,6 +72,7 @@ func TestCollidingKeysHaveTheirOwnBudgets(t *testing.T) {
 // admitted beyond the quota, and the memory stays in its bound; what a newcomer
 // gets is what the overflow rule says.
 func TestFloodAtTheBound(t *testing.T) {
+	realSizes(t)
 	n := scale(100_000)
 	flood := 10 * n
 	for _, overflow := range []Overflow{Strict, Lenient} {
@@ -279,6 +281,7 @@ func TestLapIsAbandonedWhenTATsFell(t *testing.T) {
 // Nor do refunds keep the bound from acting: not those of keys that stay alive,
 // not those of keys never seen, and not those that end a key's life.
 func TestRefundsDoNotDefeatTheBound(t *testing.T) {
+	realSizes(t)
 	const n = 20_000
 	for name, refund := range map[string]func(l *Limiter, i int){
 		"steady": func(l *Limiter, _ int) { l.AllowN("steady", 2); l.Refund("steady", 1) },

@@ -153,10 +153,9 @@ func (tr *trial) born(name string) (marks []time.Duration) {
 	return marks
 }
 
-func (tr *trial) lastBorn(name string) time.Duration {
-	marks := tr.born(name)
-	return marks[len(marks)-1]
-}
+// lastBorn is the instant before which nothing is rescaled: that of the last table,
+// or of one before it if that has not got its own yet.
+func (tr *trial) lastBorn(name string) time.Duration { return slices.Max(tr.born(name)) }
 
 // decide makes one decision twice and compares. An operation can meet or make more than one table; where they differ in
 // what is decided, the reference has to agree with one of them.
@@ -334,7 +333,8 @@ func TestReference(t *testing.T) {
 	}
 	migrations, laps := runOps(t, uint64(seed), ops)
 	t.Logf("%d operations, %d migrations, %d laps of the memory bound", ops, migrations, laps)
-	if ops >= 100_000 && (migrations < int64(ops)/1000 || laps == 0) {
+	tiny := linesPerSegment < 64 // then the dead go before a lap is due
+	if ops >= 100_000 && (migrations < int64(ops)/1000 || laps == 0 && !tiny) {
 		t.Errorf("only %d migrations and %d laps of the memory bound in %d operations: a path went untested",
 			migrations, laps, ops)
 	}

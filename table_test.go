@@ -10,6 +10,7 @@ import (
 // The layout is part of the design: four slots a cache line, and all that a
 // decision reads of a table's header in the header's first line.
 func TestLayout(t *testing.T) {
+	realSizes(t)
 	if s := unsafe.Sizeof(slot{}); s != 16 {
 		t.Errorf("a slot has %d bytes", s)
 	}
@@ -48,6 +49,7 @@ func TestLayout(t *testing.T) {
 // maxProbe lines are enough up to the fill bound: every key finds a
 // place; if one did not, its table would only grow early. Beyond the fill bound many do.
 func TestProbeBound(t *testing.T) {
+	realSizes(t)
 	r := rand.New(rand.NewPCG(7, 7))
 	fill := func(segments int, load float64) (lost int) {
 		tb := newTable(segments, gcra{}, 0, 0)
@@ -181,6 +183,7 @@ func TestFreezeLosesNoCAS(t *testing.T) {
 }
 
 func TestSegmentsFor(t *testing.T) {
+	realSizes(t)
 	for n := int64(0); n < 1_000_000; n = n*5/4 + 1 {
 		for _, per10 := range []int64{slotsPer10Keys, slotsPer10KeysAtBound, slotsPer10KeysAtLeast} {
 			segments := segmentsFor(n, per10)
