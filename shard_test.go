@@ -361,6 +361,9 @@ func TestNestedMigration(t *testing.T) {
 			t.Fatalf("carried across three tables: %+v", d)
 		}
 	}
+	if n := l.Stats().Keys; n != 40 {
+		t.Fatalf("%d keys in a chain of three tables, want 40", n)
+	}
 	for sh.cur.Load() != third {
 		l.help(sh)
 	}

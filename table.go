@@ -211,7 +211,7 @@ func (t *table) open(i int) *segment {
 		return g
 	}
 	g := new(segment)
-	g[0][0].id.CompareAndSwap(vacant, vacant)
+	g[0][0].id.Store(vacant)
 	t.segments[i].CompareAndSwap(nil, g)
 	return t.segments[i].Load()
 }

@@ -1,0 +1,191 @@
+//go:build weirsched
+
+package weir
+
+import (
+	"context"
+	"fmt"
+)
+
+var neverDone = context.Background()
+
+// A scenario is what some workers do at the same time, on tables prepared for it.
+type scenario struct {
+	name    string
+	quota   Quota
+	prepare func(r *schedRun)
+	workers []func(r *schedRun)
+	clocks  []int64 // a reading for each worker; none: the clock is stopped
+	bound   int     // preemptions
+	both    bool    // some are admitted and some refused, in all schedules together
+	drops   bool    // the memory bound drops keys: then only what they are admitted is checked
+}
+
+// Intervals are multiples of each other, so that a debt survives a change of quota
+// and back to the nanosecond, and none that is lost hides behind rounding.
+var (
+	three = Quota{Limit: 3, Period: 3000, Burst: 3}   // T = 1000
+	slow  = Quota{Limit: 3, Period: 12_000, Burst: 3} // T = 4000
+	fast  = Quota{Limit: 3, Period: 1500, Burst: 3}   // T = 500
+)
+
+// fill makes n keys, with some debt, in one table.
+func fill(n int) func(r *schedRun) {
+	return func(r *schedRun) {
+		for i := range n {
+			r.allow(fmt.Sprint("filler ", i), 1+int64(i%2))
+		}
+	}
+}
+
+// migrating is a shard with some keys and a successor that nobody has met.
+func migrating(r *schedRun) {
+	fill(3)(r)
+	r.allow("k", 2)
+	sh := &r.shards[0]
+	r.succeed(sh, sh.cur.Load(), nil)
+}
+
+// nested is one whose successor has got a successor as well.
+func nested(r *schedRun) {
+	migrating(r)
+	next := r.successor(r.shards[0].cur.Load())
+	r.succeed(nil, next, nil)
+}
+
+// pressed is a shard with more keys than the memory bound wants, while a lap goes on.
+func pressed(r *schedRun) {
+	fill(3)(r)
+	r.allow("heavy", 3)
+	r.bound.max, r.bound.threshold = 2, 3
+	r.bound.lap.Store(r.newLap(false))
+}
+
+func allows(key string, costs ...int64) func(r *schedRun) {
+	return func(r *schedRun) {
+		for _, n := range costs {
+			r.allow(key, n)
+		}
+	}
+}
+
+// newcomers are keys that come, ask for more than half of their burst, and ask again.
+func newcomers(name string, n int) func(r *schedRun) {
+	return func(r *schedRun) {
+		for i := range 2 * n {
+			r.allow(fmt.Sprint(name, i/2), 2)
+		}
+	}
+}
+
+func peeks(key string) func(r *schedRun) {
+	return func(r *schedRun) { r.peek(key) }
+}
+
+func refunds(key string, n int64) func(r *schedRun) {
+	return func(r *schedRun) { r.refund(key, n) }
+}
+
+func resets(key string) func(r *schedRun) {
+	return func(r *schedRun) { r.reset(key) }
+}
+
+func changes(quotas ...Quota) func(r *schedRun) {
+	return func(r *schedRun) {
+		for _, q := range quotas {
+			r.change(q)
+		}
+	}
+}
+
+func owns(key string, quotas ...Quota) func(r *schedRun) {
+	return func(r *schedRun) {
+		for _, q := range quotas {
+			if q == (Quota{}) {
+				r.unown(key)
+			} else {
+				r.own(key, q)
+			}
+		}
+	}
+}
+
+// helps sweeps, as an operation on some other key would.
+func helps(times int) func(r *schedRun) {
+	return func(r *schedRun) {
+		for range times {
+			r.help(&r.shards[0])
+		}
+	}
+}
+
+func givesBack(key string, n int64) func(r *schedRun) {
+	return func(r *schedRun) {
+		e := r.do(event{kind: opTake, key: key, n: n})
+		r.do(event{kind: opGive, key: key, n: n, place: e.place})
+	}
+}
+
+type works = []func(r *schedRun)
+
+var scenarios = []*scenario{
+	// The key is in the table that is emptied; one of three is left.
+	{name: "migration/last", quota: three, prepare: migrating, workers: works{allows("k", 1), allows("k", 1)}, bound: 2, both: true},
+	{name: "migration/peek", quota: three, prepare: migrating, workers: works{allows("k", 1), peeks("k")}, bound: 3},
+	{name: "migration/refund", quota: three, prepare: migrating, workers: works{allows("k", 2), refunds("k", 2)}, bound: 2, both: true},
+	{name: "migration/reset", quota: three, prepare: migrating, workers: works{allows("k", 2), resets("k")}, bound: 2, both: true},
+	{name: "migration/helpers", quota: three, prepare: migrating, workers: works{allows("k", 1), helps(3), helps(3)}, bound: 2},
+	{name: "migration/newcomer", quota: three, prepare: migrating, workers: works{allows("new", 2), allows("new", 2)}, bound: 2, both: true},
+	{name: "migration/refunds", quota: three, prepare: migrating, workers: works{refunds("k", 1), refunds("k", 1)}, bound: 2},
+	{name: "migration/wait", quota: three, prepare: migrating, workers: works{givesBack("k", 1), allows("k", 1)}, bound: 2},
+	{name: "migration/places", quota: three, prepare: migrating, workers: works{givesBack("k", 1), givesBack("k", 2)}, bound: 2},
+
+	// Its successor has one already.
+	{name: "nested/last", quota: three, prepare: nested, workers: works{allows("k", 1), allows("k", 1)}, bound: 2, both: true},
+	{name: "nested/peek", quota: three, prepare: nested, workers: works{allows("k", 1), peeks("k")}, bound: 2},
+	{name: "nested/reset", quota: three, prepare: nested, workers: works{resets("k"), peeks("k")}, bound: 2},
+	{name: "nested/sleeper", quota: three, prepare: nested, workers: works{allows("k", 1), helps(20)}, bound: 2},
+	{name: "nested/newcomer", quota: three, prepare: nested, workers: works{allows("new", 2), allows("new", 2)}, bound: 2, both: true},
+	{name: "nested/three", quota: three, prepare: nested, workers: works{allows("k", 1), helps(6), peeks("k")}, bound: 2},
+
+	// The table fills under their hands.
+	{name: "growth/one", quota: three, prepare: fill(5), workers: works{allows("new", 2), allows("new", 2)}, bound: 2, both: true},
+	{name: "growth/two", quota: three, prepare: fill(5), workers: works{allows("a", 1, 2), allows("b", 1, 2)}, bound: 2},
+	{name: "growth/many", quota: three, prepare: fill(4), workers: works{allows("a", 3, 1), allows("b", 3), allows("c", 3)}, bound: 1, both: true},
+	{name: "growth/full", quota: three, prepare: func(r *schedRun) { fill(6)(r); migrating(r) }, workers: works{newcomers("a", 8), helps(4), newcomers("b", 8)}, bound: 1, both: true},
+	{name: "first/table", quota: three, prepare: func(*schedRun) {}, workers: works{allows("a", 2, 2), allows("a", 2), func(r *schedRun) {
+		for i := range 7 {
+			r.allow(fmt.Sprint("filler ", i), 1)
+		}
+	}}, bound: 1, both: true},
+
+	// The quota changes, and back.
+	{name: "quota/allow", quota: three, prepare: migrating, workers: works{changes(slow), allows("k", 1, 1)}, bound: 2, both: true},
+	{name: "quota/peek", quota: three, prepare: migrating, workers: works{changes(slow), peeks("k")}, bound: 2},
+	{name: "quota/refund", quota: three, prepare: migrating, workers: works{changes(fast), refunds("k", 1)}, bound: 2},
+	{name: "quota/back", quota: three, prepare: fill(3), workers: works{changes(slow, three), allows("filler 1", 1, 1)}, bound: 2, both: true},
+	{name: "quota/unseen", quota: three, prepare: fill(3), workers: works{changes(fast), allows("new", 3, 1)}, bound: 2, both: true},
+	{name: "quota/reset", quota: three, prepare: fill(3), workers: works{changes(slow), resets("filler 1")}, bound: 2},
+
+	// A key gets a quota of its own, another one, and none.
+	{name: "own/into", quota: three, prepare: migrating, workers: works{owns("k", slow), allows("k", 1, 1)}, bound: 2, both: true},
+	{name: "own/on", quota: three, prepare: func(r *schedRun) { migrating(r); r.own("k", slow) }, workers: works{owns("k", fast), allows("k", 1, 1)}, bound: 2, both: true},
+	{name: "own/out", quota: three, prepare: func(r *schedRun) { migrating(r); r.own("k", slow) }, workers: works{owns("k", Quota{}), allows("k", 1, 1)}, bound: 2, both: true},
+	{name: "own/peek", quota: three, prepare: migrating, workers: works{owns("k", slow, Quota{}), peeks("k")}, bound: 2},
+	{name: "own/refund", quota: three, prepare: migrating, workers: works{owns("k", slow, Quota{}), refunds("k", 1)}, bound: 2},
+	{name: "own/again", quota: three, prepare: migrating, workers: works{owns("k", slow, Quota{}, fast), allows("k", 1, 1)}, bound: 2, both: true},
+	{name: "own/growth", quota: three, prepare: func(r *schedRun) { fill(4)(r); r.own("k", slow) }, workers: works{allows("k", 2, 1), allows("new", 1), owns("k", Quota{})}, bound: 1},
+
+	// More keys than the bound wants, all of which come again.
+	{name: "bound/newcomers", quota: three, prepare: pressed, workers: works{newcomers("a", 12), newcomers("b", 12)}, bound: 1, drops: true},
+	{name: "bound/heavy", quota: three, prepare: pressed, workers: works{allows("heavy", 1, 1), newcomers("a", 20), allows("heavy", 1, 1)}, bound: 1, drops: true},
+
+	// Readings are of different age, and a table is born between them.
+	{name: "clocks/last", quota: three, prepare: migrating, workers: works{allows("k", 1), allows("k", 1)}, clocks: []int64{schedNow + 100, schedNow + 700}, bound: 2, both: true},
+	{name: "clocks/back", quota: three, prepare: migrating, workers: works{allows("k", 1), allows("k", 1)}, clocks: []int64{schedNow - 500, schedNow + 900}, bound: 2},
+	{name: "clocks/quota", quota: three, prepare: fill(3), workers: works{changes(fast), allows("filler 1", 1, 1)}, clocks: []int64{schedNow + 100, schedNow + 300}, bound: 2},
+	{name: "clocks/newcomer", quota: three, prepare: migrating, workers: works{allows("new", 3), allows("new", 3)}, clocks: []int64{schedNow + 100, schedNow + 700}, bound: 2, both: true},
+	{name: "clocks/own", quota: three, prepare: func(r *schedRun) { migrating(r); r.own("k", slow) }, workers: works{owns("k", fast), allows("k", 1, 1)}, clocks: []int64{schedNow + 700, schedNow + 100}, bound: 2},
+	{name: "clocks/ahead", quota: three, prepare: migrating, workers: works{func(r *schedRun) { r.allow("x", 1); r.allow("k", 2) }, helps(6)}, clocks: []int64{schedNow + 100, schedNow + 5000}, bound: 2},
+	{name: "clocks/nested", quota: three, prepare: nested, workers: works{allows("k", 1), peeks("k")}, clocks: []int64{schedNow + 100, schedNow + 700}, bound: 2},
+}
