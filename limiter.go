@@ -37,6 +37,8 @@ type Limiter struct {
 	own     *ownMap
 	setters sync.Mutex // one SetQuota, SetKeyQuota or ClearKeyQuota at a time
 	markers int64      // given out so far
+
+	epochs epochs
 }
 
 // A Decision says whether a request may pass, and what its key has left.
@@ -151,6 +153,7 @@ func (l *Limiter) Refund(key string, n int64) {
 // (see [Strict]). A quota of its own stays.
 func (l *Limiter) Reset(key string) {
 	sh, id := l.locate(key)
+	l.epochs.end(id)
 	var before, after int64
 	l.apply(sh, id, reading{}, func(k standing) (int64, bool) {
 		before, after = k.tat, k.floor
@@ -172,6 +175,7 @@ func (l *Limiter) SetQuota(q Quota) error {
 	}
 	l.setters.Lock()
 	defer l.setters.Unlock()
+	l.epochs.quota.Add(1)
 	l.setQuota(q)
 	return nil
 }
@@ -189,6 +193,7 @@ func (l *Limiter) SetKeyQuota(key string, q Quota) error {
 	l.setters.Lock()
 	defer l.setters.Unlock()
 	sh, id := l.locate(key)
+	l.epochs.end(id)
 	l.setKeyQuota(sh, id, q)
 	return nil
 }
@@ -200,6 +205,7 @@ func (l *Limiter) ClearKeyQuota(key string) {
 	l.setters.Lock()
 	defer l.setters.Unlock()
 	sh, id := l.locate(key)
+	l.epochs.end(id)
 	l.clearKeyQuota(sh, id)
 }
 

@@ -81,7 +81,11 @@ func (st *store) sizeOf(sh *shard, t *table, floor int64, raised bool) int {
 	if room := st.bound.room(st.counters.keys() - t.used.Load()); size > room {
 		size = max(room, segmentsFor(live, slotsPer10KeysAtLeast))
 	}
-	return size
+	// However few are alive: t is swept by as many operations as it has chunks, 16
+	// a segment, each of which may bring a new key. A successor with room for fewer
+	// would be full before, and get one itself: with an eighth, chains have two
+	// tables; without, there were eight once most of a million keys were dead.
+	return max(size, len(t.segments)/8)
 }
 
 // A sample of 8 chunks, 128 slots, tells the size of a successor to some 5 %;

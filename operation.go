@@ -131,8 +131,9 @@ restart:
 	}
 }
 
-// peekOwn is peek for a key whose slot in t holds a marker; false if the key has
-// left meanwhile.
+// peekOwn is peek for a key whose slot in t held a marker; false if the key has
+// left meanwhile, or is about to leave and t is not where it goes: the quota may
+// have changed since the marker was seen.
 func (l *Limiter) peekOwn(own ownKey, t *table, marker int64, r reading) (verdict, bool) {
 	e, ok := l.own.Load(own)
 	if !ok || e.marker != marker {
@@ -141,6 +142,9 @@ func (l *Limiter) peekOwn(own ownKey, t *table, marker int64, r reading) (verdic
 	e, v := e.current(l.clock)
 	g, born := &e.gcra, e.at.Load()
 	if v < 0 {
+		if l.successor(t) != nil {
+			return verdict{}, false
+		}
 		g, born = &t.gcra, max(e.next.Load().at.Load(), t.born.Load())
 		v = max(e.returned(v&^frozen, g), t.horizon.Load())
 	}

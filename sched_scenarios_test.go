@@ -172,6 +172,8 @@ var scenarios = []*scenario{
 	{name: "own/on", quota: three, prepare: func(r *schedRun) { migrating(r); r.own("k", slow) }, workers: works{owns("k", fast), allows("k", 1, 1)}, bound: 2, both: true},
 	{name: "own/out", quota: three, prepare: func(r *schedRun) { migrating(r); r.own("k", slow) }, workers: works{owns("k", Quota{}), allows("k", 1, 1)}, bound: 2, both: true},
 	{name: "own/peek", quota: three, prepare: migrating, workers: works{owns("k", slow, Quota{}), peeks("k")}, bound: 2},
+	{name: "own/quota", quota: three, prepare: func(r *schedRun) { migrating(r); r.own("k", slow) }, workers: works{func(r *schedRun) { r.change(fast); r.unown("k") }, peeks("k")}, bound: 2},
+	{name: "own/changes", quota: three, prepare: func(r *schedRun) { migrating(r); r.own("k", slow) }, workers: works{func(r *schedRun) { r.change(fast); r.unown("k") }, allows("k", 1)}, bound: 2},
 	{name: "own/refund", quota: three, prepare: migrating, workers: works{owns("k", slow, Quota{}), refunds("k", 1)}, bound: 2},
 	{name: "own/again", quota: three, prepare: migrating, workers: works{owns("k", slow, Quota{}, fast), allows("k", 1, 1)}, bound: 2, both: true},
 	{name: "own/growth", quota: three, prepare: func(r *schedRun) { fill(4)(r); r.own("k", slow) }, workers: works{allows("k", 2, 1), allows("new", 1), owns("k", Quota{})}, bound: 1},

@@ -2,7 +2,6 @@ package weir
 
 import (
 	"fmt"
-	"math"
 	"math/rand/v2"
 	"runtime"
 	"sync"
@@ -43,7 +42,7 @@ func together(n int, f func(worker int)) {
 
 // unbounded turns the memory bound off, so that a test can have few shards with
 // many keys.
-func unbounded(l *Limiter) { l.bound.threshold = math.MaxInt64 }
+func unbounded(l *Limiter) { l.bound.threshold = 1 << 40 }
 
 // With the clock stopped, a key admits exactly its burst, however many call at
 // once, while hundreds of thousands of other keys make every shard migrate again
@@ -499,5 +498,60 @@ func TestPeekOfAFrozenMarker(t *testing.T) {
 	}
 	if d := l.Allow("k"); d.Remaining != 299 {
 		t.Fatalf("left: %+v", d)
+	}
+}
+
+// A key's own quota is on its way out, and Peek has found its marker in a table of
+// before a change of quota: what the key returns to is not that table's quota.
+func TestPeekOfAStaleMarker(t *testing.T) {
+	l, _ := newTest(t, PerSecond(300), WithMaxKeys(1))
+	if err := l.SetKeyQuota("k", PerSecond(10)); err != nil {
+		t.Fatal(err)
+	}
+	sh, id := l.locate("k")
+	stale, own := sh.cur.Load(), ownKey{sh, id}
+	if err := l.SetQuota(PerSecond(20)); err != nil {
+		t.Fatal(err)
+	}
+	e, _ := l.own.Load(own)
+	now := l.clock.reading()
+	if answer, ok := l.peekOwn(own, stale, e.marker, reading{now: now, asked: now}); !ok || answer.limit != 10 {
+		t.Fatalf("before it leaves: %+v", answer)
+	}
+	e.next.Store(&keyQuota{leaving: true})
+	e.tat.freeze()
+	if answer, ok := l.peekOwn(own, stale, e.marker, reading{now: now, asked: now}); ok {
+		t.Fatalf("answered by the quota of a table that is gone: %+v", answer)
+	}
+	if d := l.Peek("k"); d.Limit != 20 || d.Remaining != 20 {
+		t.Fatalf("%+v", d)
+	}
+}
+
+// When most keys of a large table have died, its successor is not so small that it
+// is full before the table is swept.
+func TestChainsHaveTwoTables(t *testing.T) {
+	realSizes(t)
+	l, clock := newTest(t, PerSecond(10), WithMaxKeys(1))
+	unbounded(l)
+	sh := &l.shards[0]
+	ready := func() bool {
+		tb := sh.cur.Load()
+		return len(tb.segments) >= 64 && tb.next.Load() == nil && tb.used.Load() == tb.fill-1
+	}
+	keys := 0
+	for ; !ready(); keys++ {
+		l.Allow(fmt.Sprint("first ", keys))
+	}
+	segments, migrations := len(sh.cur.Load().segments), l.migrations.Load()
+	clock.advance(time.Second)
+	for i := range keys {
+		l.Allow(fmt.Sprint("later ", i))
+		if next := l.successor(sh.cur.Load()); next != nil && next != unlinked && next.next.Load() != nil {
+			t.Fatalf("a third table after %d keys: the first has %d segments, the second %d", i, segments, len(next.segments))
+		}
+	}
+	if s := l.Stats(); s.Keys != int64(keys) || s.Migrations == migrations {
+		t.Fatalf("%+v: the test did not test", s)
 	}
 }

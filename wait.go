@@ -54,12 +54,14 @@ type place struct {
 	after int64 // the TAT that taking it wrote
 	nanos int64 // by which it raised the TAT
 	ready int64 // the instant at which it is reached
+	epoch int64 // of the key, from before it was taken
 }
 
 func (l *Limiter) takePlace(ctx context.Context, key string, n int64) (p place, err error) {
 	sh, id := l.locate(key)
 	now := l.clock.reading()
 	deadline, hasDeadline := ctx.Deadline()
+	epoch := l.epochs.of(id)
 	l.apply(sh, id, reading{now: now, asked: now, renewable: true}, func(k standing) (int64, bool) {
 		if n < 0 {
 			err = &CostError{n, k.tolerance / k.interval}
@@ -76,7 +78,7 @@ func (l *Limiter) takePlace(ctx context.Context, key string, n int64) (p place, 
 			return 0, false
 		}
 		err = nil // of an attempt before
-		p = place{*k.gcra, after, n * k.interval, ready}
+		p = place{*k.gcra, after, n * k.interval, ready, epoch}
 		return after, true
 	})
 	return p, err
@@ -103,13 +105,30 @@ func (l *Limiter) sleepUntil(ctx context.Context, ready int64) error {
 	}
 }
 
-// giveBack undoes takePlace if the key stands just as that left it.
+// epochs tell whether a key may have been reset, or its quota changed, since a place
+// was taken. They are raised before that is done. Keys share them, so now and then a
+// place is kept without need.
+type epochs struct {
+	quota atomicInt64 // one for all keys, raised by SetQuota
+	keys  [64]atomicInt64
+}
+
+func (e *epochs) of(id uint64) int64 { return e.quota.Load() + e.keys[id%64].Load() }
+
+func (e *epochs) end(id uint64) { e.keys[id%64].Add(1) }
+
+// giveBack undoes takePlace if the key stands just as that left it: then nobody
+// has taken a place behind. After a Reset, which forgives the place, or a change of
+// quota, a key may come to stand at the same nanosecond again, with others behind:
+// so nothing is given back from another epoch than the place's. (What remains is a
+// Reset between this look at the epoch and the CAS, and places as many and as dear
+// as before taken meanwhile: some nanoseconds, on a clock that stands still.)
 func (l *Limiter) giveBack(key string, p place) {
 	sh, id := l.locate(key)
 	var before, after int64
 	l.apply(sh, id, reading{}, func(k standing) (int64, bool) {
 		before, after = k.tat, k.tat
-		mine := *k.gcra == p.gcra && k.tat == p.after
+		mine := *k.gcra == p.gcra && k.tat == p.after && l.epochs.of(id) == p.epoch
 		if mine {
 			after = max(k.tat-p.nanos, k.floor)
 		}

@@ -234,3 +234,39 @@ func TestWaitHoldsMaxIn(t *testing.T) {
 		}
 	})
 }
+
+// Reset forgives a place with all else. A key that then comes to stand at the very
+// same nanosecond has another one behind, and gives nothing back to the first.
+func TestResetForgivesAPlaceOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		q := PerSecond(10)
+		l, err := New(q)
+		if err != nil {
+			t.Fatal(err)
+		}
+		l.AllowN("k", 10)
+		ctx, cancel := context.WithCancel(t.Context())
+		first, second := make(chan error, 1), make(chan error, 1)
+		go func() { first <- l.Wait(ctx, "k", 1) }()
+		synctest.Wait()
+		l.Reset("k")
+		if !l.AllowN("k", 10).Allowed {
+			t.Fatal("not reset")
+		}
+		go func() { second <- l.Wait(t.Context(), "k", 1) }()
+		synctest.Wait()
+		cancel()
+		if err := <-first; !errors.Is(err, context.Canceled) {
+			t.Fatal(err)
+		}
+		if d := l.Peek("k"); d.ResetAfter != 1100*time.Millisecond {
+			t.Fatalf("11 were taken since Reset: %+v", d)
+		}
+		if err := <-second; err != nil {
+			t.Fatal(err)
+		}
+		if d := l.Allow("k"); d.Allowed {
+			t.Fatalf("12 within %v of Reset, MaxIn is %d", 100*time.Millisecond, q.MaxIn(100*time.Millisecond))
+		}
+	})
+}
