@@ -87,6 +87,21 @@ func TestAllowBurstThenOnePerInterval(t *testing.T) {
 	wantDecision(t, "on time", l.Allow("k"), Decision{Allowed: true, Limit: 300, ResetAfter: time.Minute})
 }
 
+// A refusal writes nothing: no slot is claimed for a key that was never seen.
+func TestRefusalClaimsNothing(t *testing.T) {
+	l, _ := newTest(t, PerSecond(10))
+	l.Allow("seen") // so that there is a table
+	claimed := l.counters.keys()
+	for range 100 {
+		if l.AllowN("unseen", 11).Allowed || l.AllowN("unseen", -1).Allowed || !l.AllowN("unseen", 0).Allowed {
+			t.Fatal("not as it should be decided")
+		}
+	}
+	if n := l.counters.keys(); n != claimed {
+		t.Fatalf("%d slots are claimed, %d before", n, claimed)
+	}
+}
+
 func TestAllowN(t *testing.T) {
 	l, _ := newTest(t, Quota{Limit: 10, Period: time.Second, Burst: 5})
 	wantDecision(t, "cost 4", l.AllowN("k", 4), Decision{

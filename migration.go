@@ -149,12 +149,14 @@ func (st *store) help(sh *shard) {
 // chunks go, and reports whether it did: that is a step of its own, so that none
 // has to pay for both.
 func (t *table) openAhead(chunk, chunks int64) bool {
-	i := int(chunk * int64(len(t.segments)) / chunks)
-	if t.segments[i].Load() != nil {
-		return false
+	n := int64(len(t.segments))
+	for i := chunk * n / chunks; i <= ((chunk+1)*n-1)/chunks; i++ {
+		if t.segments[i].Load() == nil {
+			t.open(int(i))
+			return true
+		}
 	}
-	t.open(i)
-	return true
+	return false
 }
 
 // sweep carries every key of one chunk over, then marks the chunk as through.

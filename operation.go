@@ -92,6 +92,7 @@ func (l *Limiter) apply(sh *shard, id uint64, r reading, step step) {
 // peek walks the chain and changes nothing on it. A frozen value that is not
 // unwritten is where the key stands until the walk meets what became of it.
 func (l *Limiter) peek(sh *shard, id uint64, r reading) verdict {
+	var leaving *keyQuota // seen on its way out of a quota of its own
 restart:
 	t := sh.cur.Load()
 	v := unwritten
@@ -119,7 +120,7 @@ restart:
 			if v < firstAway {
 				return t.peek(max(v, t.horizon.Load()), max(r.now, born)).late(max(r.now, born) - r.asked)
 			}
-			if answer, ok := l.peekOwn(ownKey{sh, id}, t, v, r); ok {
+			if answer, ok := l.peekOwn(ownKey{sh, id}, t, v, r, &leaving); ok {
 				return answer
 			}
 			goto restart
@@ -132,9 +133,11 @@ restart:
 }
 
 // peekOwn is peek for a key whose slot in t held a marker; false if the key has
-// left meanwhile, or is about to leave and t is not where it goes: the quota may
-// have changed since the marker was seen.
-func (l *Limiter) peekOwn(own ownKey, t *table, marker int64, r reading) (verdict, bool) {
+// left meanwhile, and at first if it is leaving: a SetQuota may have come between
+// the marker and that. Who then walks once more and finds the marker again knows
+// the table to which the key comes back, since no SetQuota begins before it has.
+// Not by whether t has a successor: Peek would wait until somebody has moved it on.
+func (l *Limiter) peekOwn(own ownKey, t *table, marker int64, r reading, leaving **keyQuota) (verdict, bool) {
 	e, ok := l.own.Load(own)
 	if !ok || e.marker != marker {
 		return verdict{}, false
@@ -142,7 +145,8 @@ func (l *Limiter) peekOwn(own ownKey, t *table, marker int64, r reading) (verdic
 	e, v := e.current(l.clock)
 	g, born := &e.gcra, e.at.Load()
 	if v < 0 {
-		if l.successor(t) != nil {
+		if *leaving != e {
+			*leaving = e
 			return verdict{}, false
 		}
 		g, born = &t.gcra, max(e.next.Load().at.Load(), t.born.Load())

@@ -515,12 +515,13 @@ func TestPeekOfAStaleMarker(t *testing.T) {
 	}
 	e, _ := l.own.Load(own)
 	now := l.clock.reading()
-	if answer, ok := l.peekOwn(own, stale, e.marker, reading{now: now, asked: now}); !ok || answer.limit != 10 {
+	var leaving *keyQuota
+	if answer, ok := l.peekOwn(own, stale, e.marker, reading{now: now, asked: now}, &leaving); !ok || answer.limit != 10 {
 		t.Fatalf("before it leaves: %+v", answer)
 	}
 	e.next.Store(&keyQuota{leaving: true})
 	e.tat.freeze()
-	if answer, ok := l.peekOwn(own, stale, e.marker, reading{now: now, asked: now}); ok {
+	if answer, ok := l.peekOwn(own, stale, e.marker, reading{now: now, asked: now}, &leaving); ok || leaving != e {
 		t.Fatalf("answered by the quota of a table that is gone: %+v", answer)
 	}
 	if d := l.Peek("k"); d.Limit != 20 || d.Remaining != 20 {
