@@ -4,6 +4,7 @@ package weir
 
 import (
 	"fmt"
+	"math"
 	"os"
 	"slices"
 	"strconv"
@@ -177,6 +178,17 @@ func (r *schedRun) change(q Quota)             { r.do(event{kind: opSetQuota, qu
 func (r *schedRun) own(key string, q Quota)    { r.do(event{kind: opSetKey, key: key, quota: q}) }
 func (r *schedRun) unown(key string)           { r.do(event{kind: opClearKey, key: key}) }
 
+// begin is a SetQuota whose caller sleeps once it has linked the successor: it may
+// have taken place for a key, or not, until all is over.
+func (r *schedRun) begin(q Quota) {
+	r.moment++
+	r.events = append(r.events, &event{kind: opSetQuota, worker: preparing, quota: q, asked: r.reading(), from: r.moment, end: math.MaxInt})
+	g := newGCRA(q)
+	r.quota.Store(&quotaGCRA{q, g})
+	sh := &r.shards[0]
+	r.succeed(sh, sh.cur.Load(), &g)
+}
+
 // try makes one run and checks it.
 func (sc *scenario) try(t *testing.T, s *scheduler) outcome {
 	r := &schedRun{s: s, sc: sc, worker: preparing}
@@ -306,6 +318,9 @@ func (r *schedRun) settle() string {
 	t := sh.cur.Load()
 	if t != r.first && !r.first.void() && r.first.next.Load() != unlinked {
 		return "the table that was left still leads to others"
+	}
+	if unlinked.next.Load() != nil {
+		return "the mark of an unlinked table has got a successor"
 	}
 	ids, claims := map[uint64]bool{}, int64(0)
 	for chunk := range t.chunks() {

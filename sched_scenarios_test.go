@@ -61,6 +61,16 @@ func pressed(r *schedRun) {
 	r.bound.lap.Store(r.newLap(false))
 }
 
+// changing is a shard in the midst of a change of quota, whose successor has got a
+// successor as well: a debt goes through three tables and two quotas.
+func changing(r *schedRun) {
+	fill(3)(r)
+	r.allow("k", 2)
+	r.begin(slow)
+	next := r.successor(r.shards[0].cur.Load())
+	r.succeed(nil, next, nil)
+}
+
 func allows(key string, costs ...int64) func(r *schedRun) {
 	return func(r *schedRun) {
 		for _, n := range costs {
@@ -131,7 +141,7 @@ type works = []func(r *schedRun)
 var scenarios = []*scenario{
 	// The key is in the table that is emptied; one of three is left.
 	{name: "migration/last", quota: three, prepare: migrating, workers: works{allows("k", 1), allows("k", 1)}, bound: 2, both: true},
-	{name: "migration/peek", quota: three, prepare: migrating, workers: works{allows("k", 1), peeks("k")}, bound: 3},
+	{name: "migration/peek", quota: three, prepare: migrating, workers: works{allows("k", 1), peeks("k")}, bound: 2},
 	{name: "migration/refund", quota: three, prepare: migrating, workers: works{allows("k", 2), refunds("k", 2)}, bound: 2, both: true},
 	{name: "migration/reset", quota: three, prepare: migrating, workers: works{allows("k", 2), resets("k")}, bound: 2, both: true},
 	{name: "migration/helpers", quota: three, prepare: migrating, workers: works{allows("k", 1), helps(3), helps(3)}, bound: 2},
@@ -145,8 +155,9 @@ var scenarios = []*scenario{
 	{name: "nested/peek", quota: three, prepare: nested, workers: works{allows("k", 1), peeks("k")}, bound: 2},
 	{name: "nested/reset", quota: three, prepare: nested, workers: works{resets("k"), peeks("k")}, bound: 2},
 	{name: "nested/sleeper", quota: three, prepare: nested, workers: works{allows("k", 1), helps(20)}, bound: 2},
+	{name: "nested/quota", quota: three, prepare: changing, workers: works{allows("k", 1), helps(4)}, bound: 2},
+	{name: "nested/quota/peek", quota: three, prepare: changing, workers: works{allows("k", 1), peeks("k")}, bound: 2},
 	{name: "nested/newcomer", quota: three, prepare: nested, workers: works{allows("new", 2), allows("new", 2)}, bound: 2, both: true},
-	{name: "nested/three", quota: three, prepare: nested, workers: works{allows("k", 1), helps(6), peeks("k")}, bound: 2},
 
 	// The table fills under their hands.
 	{name: "growth/one", quota: three, prepare: fill(5), workers: works{allows("new", 2), allows("new", 2)}, bound: 2, both: true},
@@ -174,6 +185,11 @@ var scenarios = []*scenario{
 	{name: "own/peek", quota: three, prepare: migrating, workers: works{owns("k", slow, Quota{}), peeks("k")}, bound: 2},
 	{name: "own/quota", quota: three, prepare: func(r *schedRun) { migrating(r); r.own("k", slow) }, workers: works{func(r *schedRun) { r.change(fast); r.unown("k") }, peeks("k")}, bound: 2},
 	{name: "own/changes", quota: three, prepare: func(r *schedRun) { migrating(r); r.own("k", slow) }, workers: works{func(r *schedRun) { r.change(fast); r.unown("k") }, allows("k", 1)}, bound: 2},
+	{name: "own/leaving", quota: three, prepare: func(r *schedRun) {
+		fill(3)(r)
+		r.own("k", slow)
+		r.succeed(&r.shards[0], r.shards[0].cur.Load(), nil)
+	}, workers: works{owns("k", Quota{}), peeks("k")}, bound: 2},
 	{name: "own/refund", quota: three, prepare: migrating, workers: works{owns("k", slow, Quota{}), refunds("k", 1)}, bound: 2},
 	{name: "own/again", quota: three, prepare: migrating, workers: works{owns("k", slow, Quota{}, fast), allows("k", 1, 1)}, bound: 2, both: true},
 	{name: "own/growth", quota: three, prepare: func(r *schedRun) { fill(4)(r); r.own("k", slow) }, workers: works{allows("k", 2, 1), allows("new", 1), owns("k", Quota{})}, bound: 1},
@@ -190,4 +206,7 @@ var scenarios = []*scenario{
 	{name: "clocks/own", quota: three, prepare: func(r *schedRun) { migrating(r); r.own("k", slow) }, workers: works{owns("k", fast), allows("k", 1, 1)}, clocks: []int64{schedNow + 700, schedNow + 100}, bound: 2},
 	{name: "clocks/ahead", quota: three, prepare: migrating, workers: works{func(r *schedRun) { r.allow("x", 1); r.allow("k", 2) }, helps(6)}, clocks: []int64{schedNow + 100, schedNow + 5000}, bound: 2},
 	{name: "clocks/nested", quota: three, prepare: nested, workers: works{allows("k", 1), peeks("k")}, clocks: []int64{schedNow + 100, schedNow + 700}, bound: 2},
+
+	// Last, since it takes longest.
+	{name: "nested/three", quota: three, prepare: nested, workers: works{allows("k", 1), helps(6), peeks("k")}, bound: 2},
 }
