@@ -1,0 +1,5 @@
+//go:build !weirtiny
+
+package linear
+
+const tiny = false

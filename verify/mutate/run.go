@@ -1,0 +1,212 @@
+package main
+
+import (
+	"bytes"
+	"cmp"
+	"errors"
+	"fmt"
+	"math"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+)
+
+// A test is one of the tests of a binary.
+type test struct {
+	name   string
+	binary *binary
+	took   time.Duration
+	seen   []byte // not 0 at the numbers of the mutants that made a difference in it
+}
+
+// A binary holds the tests with all mutants.
+type binary struct {
+	name  string // "tiny" with small tables
+	path  string
+	tests []*test // those that pass without a mutant
+}
+
+// A tester runs the tests.
+type tester struct {
+	root     string // where the tests run
+	dir      string // of the binaries
+	binaries []*binary
+
+	known map[string]*outcome // by key, from a run before
+	state *os.File            // where outcomes are appended
+
+	mu      sync.Mutex
+	killers map[string][]*test // tests that killed mutants of a function
+}
+
+// classes of tests by the time they take: a mutant that one class does not kill
+// goes on to the next.
+var stages = []struct {
+	name string
+	upTo time.Duration
+}{
+	{"quick", 30 * time.Millisecond},
+	{"other", time.Second},
+	{"slow", time.Hour},
+}
+
+// measure lists the tests of a binary that pass without a mutant, with the time
+// each takes, and which mutants make a difference in it.
+func (t *tester) measure(b *binary, mutants int) error {
+	cmd := exec.Command(b.path, "-test.short", "-test.v", "-test.timeout=10m")
+	cmd.Dir = t.root
+	out, err := cmd.CombinedOutput()
+	var exit *exec.ExitError
+	if err != nil && !errors.As(err, &exit) {
+		return err
+	}
+	for _, m := range failed.FindAllStringSubmatch(string(out), -1) {
+		if b.name == "" || !strings.HasPrefix(m[1], "Example") { // examples print sizes of tables
+			return fmt.Errorf("the tests fail without a mutant:\n%s", out)
+		}
+	}
+	for _, m := range passed.FindAllStringSubmatch(string(out), -1) {
+		if strings.HasPrefix(m[1], "TestReadme") {
+			continue // they look at the text of the README
+		}
+		x := &test{name: m[1], binary: b, seen: make([]byte, mutants+1)}
+		if err := t.trace(x); err != nil {
+			return err
+		}
+		b.tests = append(b.tests, x)
+	}
+	return nil
+}
+
+var passed = regexp.MustCompile(`(?m)^--- PASS: (\S+) \(`)
+
+// trace runs a test by itself, twice, for not every run takes the same ways.
+func (t *tester) trace(x *test) error {
+	path := filepath.Join(t.dir, "seen")
+	if err := os.WriteFile(path, x.seen, 0o644); err != nil {
+		return err
+	}
+	for range 2 {
+		cmd := exec.Command(x.binary.path, "-test.short", "-test.run=^"+x.name+"$", "-test.timeout=10m")
+		cmd.Dir = t.root
+		cmd.Env = append(os.Environ(), "WEIR_MUTANT=-1", "WEIR_MUTANTS_SEEN="+path)
+		if out, err := cmd.CombinedOutput(); err != nil {
+			return fmt.Errorf("%s fails alone, without a mutant: %w\n%s", x.name, err, out)
+		}
+		x.took = cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()
+	}
+	var err error
+	x.seen, err = os.ReadFile(path)
+	return err
+}
+
+// run reports whether the tests, all of one binary, pass with the given mutant.
+// The shell sets the limits: a mutant that loops uses up its time at once, and
+// one that allocates without end stops before the machine does.
+func (t *tester) run(tests []*test, id int) (ok bool, output string) {
+	var names []string
+	took := time.Duration(0)
+	for _, x := range tests {
+		names = append(names, x.name)
+		took += x.took
+	}
+	cpu := int(math.Ceil(0.5 + 4*took.Seconds()))
+	wall := 20*time.Second + 20*took
+	limits := fmt.Sprintf(`ulimit -t %d && ulimit -v 2500000 && ulimit -c 0 && exec "$0" "$@"`, cpu)
+	cmd := exec.Command("sh", "-c", limits, tests[0].binary.path, "-test.short", "-test.failfast",
+		"-test.timeout="+wall.String(), "-test.run=^("+strings.Join(names, "|")+")$")
+	cmd.Dir = t.root
+	cmd.Env = append(os.Environ(), "WEIR_MUTANT="+strconv.Itoa(id))
+	var out bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &out
+	err := cmd.Run()
+	return err == nil, out.String()
+}
+
+// kill reports the stage that kills a mutant, and the test that does; or "".
+// Tests that killed others of its function come first, then a few of the
+// quickest. Up to depth 2, tests are left out in which the mutant made no
+// difference, and slow ones.
+func (t *tester) kill(m *mutant, depth int) (stage, by string) {
+	for _, first := range [][]*test{t.likely(m), t.quickest(m)} {
+		if len(first) == 0 {
+			continue
+		}
+		if stage, by = t.stage("quick", first, m); stage != "" {
+			return stage, by
+		}
+	}
+	for n, b := range t.binaries {
+		for i, s := range stages {
+			if depth < 3 && n+i >= depth {
+				break
+			}
+			var tests []*test
+			for _, x := range b.tests {
+				if (x.seen[m.id] != 0 || depth == 3) && x.took <= s.upTo && (i == 0 || x.took > stages[i-1].upTo) {
+					tests = append(tests, x)
+				}
+			}
+			if len(tests) == 0 {
+				continue
+			}
+			if stage, by = t.stage(b.name+s.name, tests, m); stage != "" {
+				return stage, by
+			}
+		}
+	}
+	return "", ""
+}
+
+// likely are tests that killed other mutants of the function of m.
+func (t *tester) likely(m *mutant) []*test {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return slices.DeleteFunc(slices.Clone(t.killers[m.file+m.function]), func(x *test) bool { return x.seen[m.id] == 0 })
+}
+
+// quickest are a few of the tests in which m makes a difference: what loops,
+// loops in these, where the limit is lowest.
+func (t *tester) quickest(m *mutant) []*test {
+	tests := slices.DeleteFunc(slices.Clone(t.binaries[0].tests), func(x *test) bool { return x.seen[m.id] == 0 || x.took > stages[0].upTo })
+	slices.SortStableFunc(tests, func(x, y *test) int { return cmp.Compare(x.took, y.took) })
+	return tests[:min(len(tests), 10)]
+}
+
+// stage runs some tests on a mutant, and remembers the one that kills it.
+func (t *tester) stage(name string, tests []*test, m *mutant) (stage, by string) {
+	ok, output := t.run(tests, m.id)
+	if ok {
+		return "", ""
+	}
+	by = killer(output)
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for _, x := range tests {
+		known := t.killers[m.file+m.function]
+		if x.name == by && x.binary == t.binaries[0] && x.took < stages[0].upTo && len(known) < 5 && !slices.Contains(known, x) {
+			t.killers[m.file+m.function] = append(known, x)
+		}
+	}
+	return name, by
+}
+
+var failed = regexp.MustCompile(`(?m)^\s*--- FAIL: (\S+)|^(panic: .*|fatal error: .*)$`)
+
+// killer is the test that failed, or what ended the run.
+func killer(output string) string {
+	m := failed.FindStringSubmatch(output)
+	switch {
+	case m == nil:
+		return "limit of time or memory"
+	case m[1] != "":
+		return m[1]
+	}
+	return m[2]
+}

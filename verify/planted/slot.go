@@ -1,0 +1,72 @@
+package planted
+
+// Rules of a slot: an id is written once, a TAT moves by CAS, frozen is final.
+var slotBugs = []Bug{
+	{"freeze-by-store", "a freeze is one atomic Or", Schedules, []Edit{{"table.go", `
+		a.Or(frozen)
+`, `
+		a.Store(a.Load() | frozen)
+`}}},
+	{"freeze-value-before", "the final value is loaded after the Or", Schedules, []Edit{{"table.go", `
+	if a.Load() >= 0 {
+		a.Or(frozen)
+	}
+	return a.Load() &^ frozen
+`, `
+	before := a.Load()
+	a.Or(frozen)
+	return before &^ frozen
+`}}},
+	{"carry-without-freeze", "a value is frozen before it is copied", Linear, []Edit{{"shard.go",
+		`st.bring(t, next, id, s.tat.freeze(), y)`, `st.bring(t, next, id, s.tat.Load()&^frozen, y)`}}},
+	{"cas-on-frozen", "nobody changes a frozen TAT", Schedules, []Edit{{"operation.go", `
+			if v = s.tat.Load(); v < 0 {
+				continue // frozen since it was found: follow it
+			}
+`, `
+			v = s.tat.Load()
+`}}},
+	{"reset-by-store", "Reset is a CAS: a store can undo a freeze", Schedules, []Edit{{"operation.go", `
+		if s.tat.CompareAndSwap(v, after) {
+`, `
+		if after == resetTAT {
+			s.tat.Store(after)
+			break
+		}
+		if s.tat.CompareAndSwap(v, after) {
+`}}},
+	{"refund-by-store", "Refund is a CAS: a store can undo a freeze", Schedules, []Edit{{"operation.go", `
+		if s.tat.CompareAndSwap(v, after) {
+`, `
+		if after < v && after != resetTAT {
+			s.tat.Store(after)
+			break
+		}
+		if s.tat.CompareAndSwap(v, after) {
+`}}},
+	{"reset-to-zero", "nobody stores 0: it means never written", Linear, []Edit{{"limiter.go",
+		`return resetTAT, before > after`, `return unwritten, before > after`}}},
+	{"copy-overwrites", "a copy is written only where the TAT is still 0", Linear, []Edit{{"shard.go", `
+				s.tat.CompareAndSwap(unwritten, v)
+				return
+			}
+			next :=`, `
+				if w := s.tat.Load(); w >= 0 {
+					s.tat.CompareAndSwap(w, v)
+				}
+				return
+			}
+			next :=`}}},
+	{"claim-by-store", "an id is written once, by CAS", Linear, []Edit{{"shard.go", `
+	if !s.id.CompareAndSwap(vacant, id) {
+		return nil
+	}
+	return s
+`, `
+	if s.id.Load() != vacant {
+		return nil
+	}
+	s.id.Store(id)
+	return s
+`}}},
+}

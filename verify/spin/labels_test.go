@@ -1,0 +1,111 @@
+// Package spin has the model of one shard, and the test that it is still a model of the code.
+package spin
+
+import (
+	"bufio"
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+)
+
+// unmapped are labels of the model's own, between operations.
+var unmapped = map[string]bool{"op_begin": true, "op_end": true}
+
+// Each label of the model names a line of the code, which is there, in the function that it is said to be in; and no label
+// is without one.
+func TestLabelsNameTheCode(t *testing.T) {
+	labels := labelsOf(t, "shard.pml")
+	if len(labels) < 50 {
+		t.Fatalf("only %d labels in the model", len(labels))
+	}
+	mapped := make(map[string]bool)
+	sources := make(map[string]map[string]string)
+	for i, line := range linesOf(t, "labels.tsv") {
+		if i == 0 {
+			continue // the heading
+		}
+		fields := strings.Split(line, "\t")
+		if len(fields) != 5 {
+			t.Errorf("labels.tsv:%d: %d fields, want label, file, function, snippet, what", i+1, len(fields))
+			continue
+		}
+		label, file, function, snippet := fields[0], fields[1], fields[2], fields[3]
+		mapped[label] = true
+		if !labels[label] {
+			t.Errorf("labels.tsv:%d: the model has no label %s", i+1, label)
+		}
+		if sources[file] == nil {
+			sources[file] = functionsOf(t, filepath.Join("..", "..", file))
+		}
+		body, ok := sources[file][function]
+		switch {
+		case !ok:
+			t.Errorf("labels.tsv:%d: %s has no function %s", i+1, file, function)
+		case !strings.Contains(body, snippet):
+			t.Errorf("labels.tsv:%d: %s in %s has no longer: %s", i+1, function, file, snippet)
+		}
+	}
+	for label := range labels {
+		if !mapped[label] && !unmapped[label] {
+			t.Errorf("the model's label %s names no line of the code", label)
+		}
+	}
+}
+
+func labelsOf(t *testing.T, file string) map[string]bool {
+	label := regexp.MustCompile(`^\s*([a-z]+_[a-z_0-9]+):`)
+	labels := make(map[string]bool)
+	for _, line := range linesOf(t, file) {
+		if m := label.FindStringSubmatch(line); m != nil {
+			labels[m[1]] = true
+		}
+	}
+	return labels
+}
+
+func linesOf(t *testing.T, file string) (lines []string) {
+	f, err := os.Open(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	for s := bufio.NewScanner(f); s.Scan(); {
+		lines = append(lines, s.Text())
+	}
+	return lines
+}
+
+// functionsOf is the text of each function of a Go file, by "name" or "Type.name".
+func functionsOf(t *testing.T, file string) map[string]string {
+	text, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	files := token.NewFileSet()
+	parsed, err := parser.ParseFile(files, file, text, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	functions := make(map[string]string)
+	for _, d := range parsed.Decls {
+		fn, ok := d.(*ast.FuncDecl)
+		if !ok {
+			continue
+		}
+		name := fn.Name.Name
+		if fn.Recv != nil {
+			of := fn.Recv.List[0].Type
+			if star, ok := of.(*ast.StarExpr); ok {
+				of = star.X
+			}
+			name = of.(*ast.Ident).Name + "." + name
+		}
+		functions[name] = string(text[files.Position(fn.Pos()).Offset:files.Position(fn.End()).Offset])
+	}
+	return functions
+}
