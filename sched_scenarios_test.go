@@ -147,6 +147,7 @@ var scenarios = []*scenario{
 	{name: "migration/helpers", quota: three, prepare: migrating, workers: works{allows("k", 1), helps(3), helps(3)}, bound: 2},
 	{name: "migration/newcomer", quota: three, prepare: migrating, workers: works{allows("new", 2), allows("new", 2)}, bound: 2, both: true},
 	{name: "migration/refunds", quota: three, prepare: migrating, workers: works{refunds("k", 1), refunds("k", 1)}, bound: 2},
+	{name: "migration/refund-all", quota: three, prepare: migrating, workers: works{refunds("k", 1<<40), allows("k", 1)}, bound: 2},
 	{name: "migration/wait", quota: three, prepare: migrating, workers: works{givesBack("k", 1), allows("k", 1)}, bound: 2},
 	{name: "migration/places", quota: three, prepare: migrating, workers: works{givesBack("k", 1), givesBack("k", 2)}, bound: 2},
 
