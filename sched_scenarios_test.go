@@ -71,6 +71,21 @@ func changing(r *schedRun) {
 	r.succeed(nil, next, nil)
 }
 
+// packed is one whose successor has no place left: whoever brings a key there has
+// to make another table first. Nobody asks for the keys that fill it.
+func packed(r *schedRun) {
+	migrating(r)
+	next := r.successor(r.shards[0].cur.Load())
+	for i := 0; next.used.Load() < int64(len(next.segments)*slotsPerSegment); i++ {
+		_, id := r.locate(fmt.Sprint("packing ", i))
+		if s := next.claim(nil, id); s != nil {
+			s.tat.Store(schedNow + 3000)
+			r.counters.mine().keys.Add(1)
+			next.used.Add(1)
+		}
+	}
+}
+
 func allows(key string, costs ...int64) func(r *schedRun) {
 	return func(r *schedRun) {
 		for _, n := range costs {
@@ -165,6 +180,8 @@ var scenarios = []*scenario{
 	{name: "growth/two", quota: three, prepare: fill(5), workers: works{allows("a", 1, 2), allows("b", 1, 2)}, bound: 2},
 	{name: "growth/many", quota: three, prepare: fill(4), workers: works{allows("a", 3, 1), allows("b", 3), allows("c", 3)}, bound: 1, both: true},
 	{name: "growth/full", quota: three, prepare: func(r *schedRun) { fill(6)(r); migrating(r) }, workers: works{newcomers("a", 8), helps(4), newcomers("b", 8)}, bound: 1, both: true},
+	{name: "growth/packed", quota: three, prepare: packed, workers: works{allows("k", 1), helps(8)}, bound: 2},
+	{name: "growth/packed/new", quota: three, prepare: packed, workers: works{allows("k", 1, 1), allows("new", 2, 2)}, bound: 1, both: true},
 	{name: "first/table", quota: three, prepare: func(*schedRun) {}, workers: works{allows("a", 2, 2), allows("a", 2), func(r *schedRun) {
 		for i := range 7 {
 			r.allow(fmt.Sprint("filler ", i), 1)
