@@ -6,7 +6,7 @@ var chainBugs = []Bug{
 		`case found == foundFree && !t.seal(id, s):`, `case false:`}}},
 	{"no-seal-by-copier", "a copier that passes an empty slot seals it", Schedules, []Edit{{"shard.go",
 		`if found == foundFree && !to.seal(id, s) {`, `if false {`}}},
-	{"sweep-without-seal", "a sweep seals what is empty", Linear, []Edit{{"migration.go",
+	{"sweep-without-seal", "a sweep seals what is empty", Schedules, []Edit{{"migration.go",
 		`if s.id.Load() == vacant && s.seal() {`, `if s.id.Load() == vacant {`}}},
 	{"drop-by-clock", "a copy is dropped by the floor, never by a clock", Linear, []Edit{{"shard.go",
 		`if v <= to.floor.Load() {`, `if v <= max(to.floor.Load(), st.clock.exact()) {`}}},

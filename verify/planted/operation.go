@@ -8,7 +8,7 @@ var operationBugs = []Bug{
 		`max(v, horizon), horizon, max(r.now, born), r.asked})`, `max(v, horizon), horizon, r.now, r.asked})`}}},
 	{"fast-before-birth", "the short path too minds the birth", Linear, []Edit{{"limiter.go",
 		`if t.next.Load() == nil && now >= t.born.Load() && n > 0 {`, `if t.next.Load() == nil && n > 0 {`}}},
-	{"fast-by-store", "the short path too moves a TAT by CAS", Linear, []Edit{{"limiter.go",
+	{"fast-by-store", "the short path too moves a TAT by CAS", Schedules, []Edit{{"limiter.go",
 		`if s.tat.CompareAndSwap(tat, stands+nanos) {`, `if s.tat.Store(stands + nanos); true {`}}},
 	{"claim-before-deciding", "a refusal writes nothing: decide first, then claim", Unit, []Edit{{"operation.go", `
 		if !write {

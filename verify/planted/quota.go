@@ -69,7 +69,7 @@ var quotaBugs = []Bug{
 		e.tat.freeze()
 		e.next.Store(n)
 `}}},
-	{"own-by-store", "a key's own TAT too moves by CAS", Linear, []Edit{{"override.go",
+	{"own-by-store", "a key's own TAT too moves by CAS", Schedules, []Edit{{"override.go",
 		`if !write || e.tat.CompareAndSwap(v, after) {`, `if write {
 			e.tat.Store(after)
 		}

@@ -57,7 +57,7 @@ var slotBugs = []Bug{
 				return
 			}
 			next :=`}}},
-	{"claim-by-store", "an id is written once, by CAS", Linear, []Edit{{"shard.go", `
+	{"claim-by-store", "an id is written once, by CAS", Schedules, []Edit{{"shard.go", `
 	if !s.id.CompareAndSwap(vacant, id) {
 		return nil
 	}
