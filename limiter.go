@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/cespare/xxhash/v2"
+	"github.com/puzpuzpuz/xsync/v3"
 
 	"github.com/weirhq/weir/internal/siphash"
 )
@@ -38,7 +39,7 @@ type Limiter struct {
 	setters sync.Mutex // one SetQuota, SetKeyQuota or ClearKeyQuota at a time
 	markers int64      // given out so far
 
-	epochs epochs
+	sleepers *xsync.MapOf[ownKey, *sleepers] // keys that somebody in Wait sleeps for
 }
 
 // A Decision says whether a request may pass, and what its key has left.
@@ -81,7 +82,7 @@ func New(q Quota, opts ...Option) (*Limiter, error) {
 	if err != nil {
 		return nil, err
 	}
-	l := &Limiter{own: newOwnMap()}
+	l := &Limiter{own: newOwnMap(), sleepers: xsync.NewMapOf[ownKey, *sleepers]()}
 	l.k0, l.k1 = randomKey()
 	l.store.init(q, newClock(cfg.now, cfg.resolution), int64(cfg.maxKeys), cfg.overflow)
 	return l, nil
@@ -153,7 +154,9 @@ func (l *Limiter) Refund(key string, n int64) {
 // (see [Strict]). A quota of its own stays.
 func (l *Limiter) Reset(key string) {
 	sh, id := l.locate(key)
-	l.epochs.end(id)
+	if asleep, ok := l.sleepers.Load(ownKey{sh, id}); ok {
+		asleep.resets.Add(1)
+	}
 	var before, after int64
 	l.apply(sh, id, reading{}, func(k standing) (int64, bool) {
 		before, after = k.tat, k.floor
@@ -175,7 +178,6 @@ func (l *Limiter) SetQuota(q Quota) error {
 	}
 	l.setters.Lock()
 	defer l.setters.Unlock()
-	l.epochs.quota.Add(1)
 	l.setQuota(q)
 	return nil
 }
@@ -193,7 +195,6 @@ func (l *Limiter) SetKeyQuota(key string, q Quota) error {
 	l.setters.Lock()
 	defer l.setters.Unlock()
 	sh, id := l.locate(key)
-	l.epochs.end(id)
 	l.setKeyQuota(sh, id, q)
 	return nil
 }
@@ -205,7 +206,6 @@ func (l *Limiter) ClearKeyQuota(key string) {
 	l.setters.Lock()
 	defer l.setters.Unlock()
 	sh, id := l.locate(key)
-	l.epochs.end(id)
 	l.clearKeyQuota(sh, id)
 }
 

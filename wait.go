@@ -3,6 +3,7 @@ package weir
 import (
 	"context"
 	"fmt"
+	"sync/atomic"
 	"time"
 )
 
@@ -39,10 +40,7 @@ func (l *Limiter) Wait(ctx context.Context, key string, n int64) error {
 	}
 	p, err := l.takePlace(ctx, key, n)
 	if err == nil {
-		err = l.sleepUntil(ctx, p.ready)
-		if err != nil {
-			l.giveBack(key, p)
-		}
+		err = l.await(ctx, key, p)
 	}
 	l.counters.count(err == nil)
 	return err
@@ -54,14 +52,15 @@ type place struct {
 	after int64 // the TAT that taking it wrote
 	nanos int64 // by which it raised the TAT
 	ready int64 // the instant at which it is reached
-	epoch int64 // of the key, from before it was taken
+
+	asleep *sleepers // of the key, while this one sleeps
+	resets int64     // of the key, when it began to
 }
 
 func (l *Limiter) takePlace(ctx context.Context, key string, n int64) (p place, err error) {
 	sh, id := l.locate(key)
 	now := l.clock.reading()
 	deadline, hasDeadline := ctx.Deadline()
-	epoch := l.epochs.of(id)
 	l.apply(sh, id, reading{now: now, asked: now, renewable: true}, func(k standing) (int64, bool) {
 		if n < 0 {
 			err = &CostError{n, k.tolerance / k.interval}
@@ -78,10 +77,24 @@ func (l *Limiter) takePlace(ctx context.Context, key string, n int64) (p place, 
 			return 0, false
 		}
 		err = nil // of an attempt before
-		p = place{*k.gcra, after, n * k.interval, ready, epoch}
+		p = place{*k.gcra, after, n * k.interval, ready, nil, 0}
 		return after, true
 	})
 	return p, err
+}
+
+// await sleeps until a place is reached, if it is not yet.
+func (l *Limiter) await(ctx context.Context, key string, p place) error {
+	if p.ready <= l.clock.reading() {
+		return nil
+	}
+	l.fallAsleep(key, &p)
+	defer l.wakeUp(key)
+	err := l.sleepUntil(ctx, p.ready)
+	if err != nil {
+		l.giveBack(key, p)
+	}
+	return err
 }
 
 func (l *Limiter) sleepUntil(ctx context.Context, ready int64) error {
@@ -105,30 +118,56 @@ func (l *Limiter) sleepUntil(ctx context.Context, ready int64) error {
 	}
 }
 
-// epochs tell whether a key may have been reset, or its quota changed, since a place
-// was taken. They are raised before that is done. Keys share them, so now and then a
-// place is kept without need.
-type epochs struct {
-	quota atomicInt64 // one for all keys, raised by SetQuota
-	keys  [64]atomicInt64
+// sleepers are those in Wait who sleep for one key. A Reset forgives their places
+// with all else, and says so here before it does.
+type sleepers struct {
+	n      int // guarded by the map's lock on the entry
+	resets atomic.Int64
 }
 
-func (e *epochs) of(id uint64) int64 { return e.quota.Load() + e.keys[id%64].Load() }
+// fallAsleep joins the sleepers of a key. A Reset from between taking the place and
+// this shows by where the key stands; then the place is void. (So it is if a Refund
+// came between, which is on the safe side.)
+func (l *Limiter) fallAsleep(key string, p *place) {
+	sh, id := l.locate(key)
+	p.asleep, _ = l.sleepers.Compute(ownKey{sh, id}, func(s *sleepers, loaded bool) (*sleepers, bool) {
+		if !loaded {
+			s = new(sleepers)
+		}
+		s.n++
+		return s, false
+	})
+	p.resets = p.asleep.resets.Load()
+	l.apply(sh, id, reading{}, func(k standing) (int64, bool) {
+		if k.tat < p.after {
+			p.resets = -1
+		}
+		return 0, false
+	})
+}
 
-func (e *epochs) end(id uint64) { e.keys[id%64].Add(1) }
+func (l *Limiter) wakeUp(key string) {
+	sh, id := l.locate(key)
+	l.sleepers.Compute(ownKey{sh, id}, func(s *sleepers, _ bool) (*sleepers, bool) {
+		s.n--
+		return s, s.n == 0
+	})
+}
+
+// void reports whether a Reset has forgiven the place.
+func (p *place) void() bool { return p.asleep != nil && p.asleep.resets.Load() != p.resets }
 
 // giveBack undoes takePlace if the key stands just as that left it: then nobody
-// has taken a place behind. After a Reset, which forgives the place, or a change of
-// quota, a key may come to stand at the same nanosecond again, with others behind:
-// so nothing is given back from another epoch than the place's. (What remains is a
-// Reset between this look at the epoch and the CAS, and places as many and as dear
-// as before taken meanwhile: some nanoseconds, on a clock that stands still.)
+// has taken a place behind. After a Reset a key may come to stand at the same
+// nanosecond again, with others behind: so a place from before is not given back.
+// (What remains is a Reset between this look at the resets and the CAS, with as much
+// taken again meanwhile: some nanoseconds, on a clock that stands still.)
 func (l *Limiter) giveBack(key string, p place) {
 	sh, id := l.locate(key)
 	var before, after int64
 	l.apply(sh, id, reading{}, func(k standing) (int64, bool) {
 		before, after = k.tat, k.tat
-		mine := *k.gcra == p.gcra && k.tat == p.after && l.epochs.of(id) == p.epoch
+		mine := *k.gcra == p.gcra && k.tat == p.after && !p.void()
 		if mine {
 			after = max(k.tat-p.nanos, k.floor)
 		}

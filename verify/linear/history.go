@@ -46,8 +46,9 @@ type Input struct {
 	First, Last int
 	in          *History
 
-	// Voided is set on a GiveBack when its key was reset, or its quota changed, after the place was taken.
-	Voided bool
+	// Of a GiveBack: Voided if its key was reset after the place was taken, and then it is not given back; Doubtful if
+	// that may have been so.
+	Voided, Doubtful bool
 }
 
 // An Output is what it was told.
@@ -101,30 +102,44 @@ func (h *History) Overlaps() (n int) {
 	return n
 }
 
-// void marks what must not be given back. A Reset forgives a place with all else, and a change of quota keeps it.
+// void marks what must not be given back, and what may be kept: a Reset forgives a place with all else.
 func (h *History) void() {
 	for _, g := range h.Ops {
 		in := g.Input.(*Input)
 		if in.Kind != GiveBack {
 			continue
 		}
-		taken := int64(-1)
+		var taken porcupine.Operation
 		for _, op := range h.Ops {
-			if p := op.Input.(*Input); p.Kind == Place && p.Client == in.Client && op.Return < g.Call {
-				taken = max(taken, op.Return)
+			if p := op.Input.(*Input); p.Kind == Place && p.Client == in.Client && op.Return < g.Call && op.Return > taken.Return {
+				taken = op
 			}
 		}
 		for _, op := range h.Ops {
 			e := op.Input.(*Input)
-			ends := e.Kind == SetQuota || e.Key == in.Key && (e.Kind == Reset || e.Kind == SetKeyQuota || e.Kind == ClearKeyQuota)
-			in.Voided = in.Voided || ends && op.Call > taken && op.Return < g.Call
+			if e.Kind == Reset && e.Key == in.Key {
+				in.Voided = in.Voided || op.Call > taken.Return && op.Return < g.Call
+				in.Doubtful = in.Doubtful || op.Return > taken.Call && op.Call < g.Return
+			}
+			// What puts a key back while the place is taken looks like a Reset.
+			if e.lowers() && (e.Key == in.Key || e.Kind == SetQuota) {
+				in.Doubtful = in.Doubtful || op.Return > taken.Call && op.Call < taken.Return
+			}
 		}
 	}
 }
 
-// gives reports whether a place was given back.
-func (h *History) gives() bool {
-	return slices.ContainsFunc(h.Ops, func(op porcupine.Operation) bool { return op.Input.(*Input).Kind == GiveBack })
+func (in *Input) lowers() bool {
+	switch in.Kind {
+	case Refund, GiveBack, SetQuota, SetKeyQuota, ClearKeyQuota:
+		return true
+	}
+	return false
+}
+
+// doubtful reports whether it is left open if some place was given back.
+func (h *History) doubtful() bool {
+	return slices.ContainsFunc(h.Ops, func(op porcupine.Operation) bool { return op.Input.(*Input).Doubtful })
 }
 
 func (h *History) String() string {

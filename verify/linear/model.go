@@ -12,7 +12,7 @@ import (
 // This file is the sequential limiter, for one key at a time: what the contract says that each operation does to it and
 // tells its caller. Every field of every Decision has to be as computed here.
 //
-// With a stopped clock it is deterministic, but for places that are kept without need (see giveBack). With a moving one it is not, in two things only, which no caller can know:
+// With a stopped clock it is deterministic, but for places beside which there was a Reset (see giveBack). With a moving one it is not, in two things only, which no caller can know:
 //
 //   - which of the readings that the clock gave between call and return an operation was given: Input.First to Last;
 //   - when the key's table was made. No operation decides with a reading older than that (see Limiter.AllowAt), so it shows,
@@ -166,8 +166,8 @@ func (s *state) step(in *Input, out *Output) []any {
 	return []any{after}
 }
 
-// giveBack gives a place back if nobody stands behind it, and not if it is void. It may be kept at any time: keys share the
-// marks that tell of a Reset.
+// giveBack gives a place back if nobody stands behind it, and not if it is void. Where a Reset came at the same time as
+// either half of the Wait, both may be.
 func (s *state) giveBack(in *Input) []any {
 	p := s.places[in.Client]
 	kept := *s
@@ -177,7 +177,10 @@ func (s *state) giveBack(in *Input) []any {
 	}
 	given := kept
 	given.tat, given.lowered = p.rules.refund(s.tat, s.floor(), in.N), in.in.Mode == Forward
-	return []any{given, kept}
+	if in.Doubtful {
+		return []any{given, kept}
+	}
+	return []any{given}
 }
 
 func (s *state) decide(in *Input, out *Output) (states []any) {
@@ -311,7 +314,7 @@ func (h *History) model() porcupine.Model {
 		},
 	}
 	m := n.ToModel()
-	if h.Mode == Stopped && !h.gives() {
+	if h.Mode == Stopped && !h.doubtful() {
 		m = h.deterministic(m)
 	}
 	return m

@@ -37,7 +37,7 @@ var operationBugs = []Bug{
 	{"give-back-a-gap", "Wait gives back only if nobody stands behind", Linear, []Edit{{"wait.go",
 		`mine := *k.gcra == p.gcra && k.tat == p.after`, `mine := *k.gcra == p.gcra`}}},
 	{"give-back-after-reset", "a place that a Reset has forgiven is not given back", Unit, []Edit{{"wait.go",
-		` && l.epochs.of(id) == p.epoch`, ``}}},
+		` && !p.void()`, ``}}},
 	{"wait-jumps-the-queue", "Wait takes its place behind all that is spent", Linear, []Edit{{"gcra.go",
 		`
 	after = stands + nanos
