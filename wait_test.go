@@ -270,3 +270,40 @@ func TestResetForgivesAPlaceOnce(t *testing.T) {
 		}
 	})
 }
+
+// A Reset between taking a place and falling asleep is not seen by the sleepers, and
+// shows by where the key stands. Who wakes leaves nothing behind.
+func TestResetBeforeFallingAsleep(t *testing.T) {
+	l, _ := newTest(t, PerSecond(10))
+	l.AllowN("k", 10)
+	take := func() place {
+		p, err := l.takePlace(t.Context(), "k", 1)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return p
+	}
+	kept := take()
+	if l.fallAsleep("k", &kept); kept.void() {
+		t.Fatal("void without a Reset")
+	}
+	lost := take()
+	l.Reset("k")
+	if l.fallAsleep("k", &lost); !lost.void() || !kept.void() {
+		t.Fatal("a place from before a Reset is not void")
+	}
+	if n := l.sleepers.Size(); n != 1 {
+		t.Fatalf("%d keys are slept for, want 1", n)
+	}
+	l.AllowN("k", 10)
+	after := take()
+	if l.fallAsleep("k", &after); after.void() {
+		t.Fatal("a place from after the Reset is void")
+	}
+	for range 3 {
+		l.wakeUp("k")
+	}
+	if n := l.sleepers.Size(); n != 0 {
+		t.Fatalf("%d keys are slept for when all are awake", n)
+	}
+}
