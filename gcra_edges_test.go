@@ -35,8 +35,8 @@ func TestReserveUntilTheEndOfTime(t *testing.T) {
 	if after, ready, ok := g.reserve(maxTAT-1000, 1, 1); !ok || after != maxTAT || ready != maxTAT-10*1000 {
 		t.Errorf("a place that ends at maxTAT: %d, %d, %t; want %d, %d, true", after, ready, ok, int64(maxTAT), int64(maxTAT)-10*1000)
 	}
-	if after, _, ok := g.reserve(maxTAT-999, 1, 1); ok || after != maxTAT-999 {
-		t.Errorf("a place that ends beyond maxTAT: %d, %t; want the TAT as it was, and none", after, ok)
+	if after, ready, ok := g.reserve(maxTAT-999, 1, 1); ok || after != maxTAT-999 || ready != 0 {
+		t.Errorf("a place that ends beyond maxTAT: %d, %d, %t; want the TAT as it was, and none", after, ready, ok)
 	}
 }
 

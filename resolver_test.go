@@ -176,3 +176,50 @@ func TestNewResolverErrors(t *testing.T) {
 		}
 	}
 }
+
+func TestResolverDefaults(t *testing.T) {
+	r, err := NewResolver(lookupByName)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := sourceConfig{foundTTL: time.Minute, failedTTL: 10 * time.Second, entries: 16_384, timeout: 5 * time.Second}
+	if r.sources.config != want || r.ipv6Bits != 64 {
+		t.Errorf("%+v and /%d, want %+v and /64, as the options' docs say", r.sources.config, r.ipv6Bits, want)
+	}
+}
+
+// The least that is allowed is allowed, and what is just below is not.
+func TestResolverOptionEdges(t *testing.T) {
+	for name, c := range map[string]struct {
+		option ResolverOption
+		ok     bool
+	}{
+		"found 1 ns":   {WithSourceTTL(1, 1), true},
+		"found 0":      {WithSourceTTL(0, 1), false},
+		"failed 0":     {WithSourceTTL(1, 0), false},
+		"failed -1 ns": {WithSourceTTL(1, -1), false},
+		"one entry":    {WithSourceCache(1), true},
+		"no entry":     {WithSourceCache(0), false},
+		"1 ns":         {WithLookupTimeout(1), true},
+		"0":            {WithLookupTimeout(0), false},
+	} {
+		if _, err := NewResolver(lookupByName, c.option); (err == nil) != c.ok {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+func TestReasonPartitions(t *testing.T) {
+	for r := range Reason(255) {
+		want := IP
+		if r < numReasons {
+			want = decisionTable[r].partition
+		}
+		if got := r.Partition(); got != want {
+			t.Errorf("%v: %v, want %v", r, got, want)
+		}
+	}
+	if last := decisionTable[numReasons-1]; Reason(numReasons-1).String() != last.name || Reason(numReasons).String() == last.name {
+		t.Errorf("%v and %v", Reason(numReasons-1), Reason(numReasons))
+	}
+}

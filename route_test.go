@@ -71,6 +71,9 @@ func TestRoutePaths(t *testing.T) {
 		{"/leads%", "/leads%"},
 		{"/leads%6", "/leads%6"},
 		{"/leads%zz", "/leads%zz"},
+		{"/leads%6g", "/leads%6g"},
+		{"/leads%g6", "/leads%g6"},
+		{"/@AYZ[", "/@ayz["},
 		{"/%%6Ceads", "/%leads"},
 		{"/leads%00", "/leads\x00"},
 
@@ -135,6 +138,40 @@ func TestCleanPathIsPathClean(t *testing.T) {
 	walk("/")
 	if clean == 0 {
 		t.Error("no path passed for clean")
+	}
+}
+
+// TestIsCleanPath: paths of up to four of these bytes, of which only some may be
+// taken as they are.
+func TestIsCleanPath(t *testing.T) {
+	var walk func(p string)
+	walk = func(p string) {
+		want := strings.HasPrefix(p, "/") && (p == "/" || !strings.HasSuffix(p, "/")) &&
+			!strings.Contains(p, "//") && !strings.Contains(p, "/.") && !strings.ContainsAny(p, "ABYZ%?#")
+		if got := isCleanPath(p); got != want {
+			t.Fatalf("%q: %t", p, got)
+		}
+		if len(p) < 4 {
+			for _, c := range "/.-0>?@ABYZ[`az{~%#\x00\x7f" {
+				walk(p + string(c))
+			}
+		}
+	}
+	walk("")
+	if !isCleanPath("/\xff\x80é") {
+		t.Error("bytes beyond ASCII are not clean")
+	}
+}
+
+func TestUnhex(t *testing.T) {
+	for c := range 256 {
+		want := strings.IndexByte("0123456789abcdef", byte(c))
+		if want < 0 {
+			want = strings.IndexByte("0123456789ABCDEF", byte(c))
+		}
+		if got := unhex(byte(c)); got != want {
+			t.Errorf("%q: %d, want %d", byte(c), got, want)
+		}
 	}
 }
 

@@ -62,22 +62,18 @@ func (l *Limiter) takePlace(ctx context.Context, key string, n int64) (p place, 
 	now := l.clock.reading()
 	deadline, hasDeadline := ctx.Deadline()
 	l.apply(sh, id, reading{now: now, asked: now, renewable: true}, func(k standing) (int64, bool) {
-		if n < 0 {
-			err = &CostError{n, k.tolerance / k.interval}
-			return 0, false
-		}
 		after, ready, ok := k.reserve(k.tat, k.now, n)
-		if !ok {
+		if !ok { // also for n < 0
 			err = &CostError{n, k.tolerance / k.interval}
-			return 0, false
+			return k.tat, false
 		}
 		wait := time.Duration(max(ready-k.asked, 0))
 		if left := time.Until(deadline); hasDeadline && wait > left {
 			err = &DeadlineError{wait, left}
-			return 0, false
+			return k.tat, false
 		}
 		err = nil // of an attempt before
-		p = place{*k.gcra, after, n * k.interval, ready, nil, 0}
+		p = place{gcra: *k.gcra, after: after, nanos: n * k.interval, ready: ready}
 		return after, true
 	})
 	return p, err
@@ -142,7 +138,7 @@ func (l *Limiter) fallAsleep(key string, p *place) {
 		if k.tat < p.after {
 			p.resets = -1
 		}
-		return 0, false
+		return k.tat, false
 	})
 }
 

@@ -119,3 +119,62 @@ func TestGiveBackAndTheBound(t *testing.T) {
 		}
 	}
 }
+
+// Who has waited, or has given up, leaves nothing behind; who need not wait does
+// not fall asleep at all.
+func TestWaitLeavesNoSleeper(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l, err := New(PerSecond(1))
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		time.AfterFunc(2500*time.Millisecond, cancel)
+		for i, want := range []error{nil, nil, nil, context.Canceled} {
+			if err := l.Wait(ctx, "k", 1); err != want {
+				t.Errorf("Wait %d: %v, want %v", i+1, err, want)
+			}
+			if n := l.sleepers.Size(); n != 0 {
+				t.Errorf("Wait %d: %d keys are slept for", i+1, n)
+			}
+		}
+	})
+}
+
+// A Reset between taking a place and falling asleep is not seen by the sleepers.
+// Where the key is spent again to the very same TAT, that is another's.
+func TestResetBeforeFallingAsleepIsRemembered(t *testing.T) {
+	l, _ := newTest(t, PerSecond(10))
+	l.AllowN("k", 10)
+	p, err := l.takePlace(t.Context(), "k", 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	l.Reset("k")
+	l.fallAsleep("k", &p)
+	l.AllowN("k", 10)
+	if _, err := l.takePlace(t.Context(), "k", 1); err != nil {
+		t.Fatal(err)
+	}
+	before := l.Peek("k")
+	l.giveBack("k", p)
+	if after := l.Peek("k"); after != before || after.ResetAfter != 1100*time.Millisecond {
+		t.Errorf("%+v, then %+v: another's place was given back", before, after)
+	}
+}
+
+// A cost below 0 is an error that names it, at any quota.
+func TestWaitForLessThanNothing(t *testing.T) {
+	for _, q := range []Quota{{Limit: 1, Period: 1, Burst: 5}, PerSecond(5), {Limit: 1, Period: 100 * 365 * 24 * time.Hour / 5 / 2, Burst: 1}} {
+		l, _ := newTest(t, q)
+		for _, n := range []int64{-1, -5, -1 << 63} {
+			var cost *CostError
+			if err := l.Wait(t.Context(), "k", n); !errors.As(err, &cost) || cost.Cost != n || cost.Burst != q.burst() {
+				t.Errorf("%v, cost %d: %v", q, n, err)
+			}
+		}
+		if s := l.Stats(); s.Keys != 0 {
+			t.Errorf("%v: %+v", q, s)
+		}
+	}
+}

@@ -36,7 +36,7 @@ func main() {
 	flag.StringVar(&o.only, "only", "", "run only mutants whose key contains this")
 	flag.IntVar(&o.jobs, "j", 2, "mutants run at once")
 	flag.IntVar(&o.again, "again", 2, "times that a survivor that is not on the list is tried again")
-	flag.IntVar(&o.depth, "depth", 2, "1: only quick tests; 2: also longer ones, and quick ones with tiny tables; 3: all tests")
+	flag.IntVar(&o.depth, "depth", 2, "1: only quick tests; 2: also longer ones, quick ones with tiny tables, and schedules; 3: all tests")
 	flag.StringVar(&o.state, "state", "", "append outcomes to this file; what it says was killed is not run again")
 	flag.StringVar(&o.keep, "keep", "", "directory for the rewritten files and the binaries, which are then kept")
 	flag.Parse()
@@ -79,8 +79,9 @@ type outcome struct {
 	by    string
 }
 
-// prepare makes the two binaries: the package as it is, and with tables so small
-// that a few keys bring about everything.
+// prepare makes the binaries: the package as it is; with tables so small that a
+// few keys bring about everything; and with a scheduler that goes through the
+// orders in which their steps may happen.
 func prepare(o *options) (t *tester, mutants []*mutant, refused int, err error) {
 	t = &tester{killers: map[string][]*test{}}
 	if o.root == "" {
@@ -107,15 +108,14 @@ func prepare(o *options) (t *tester, mutants []*mutant, refused int, err error) 
 		return t, nil, 0, err
 	}
 	b := &builder{root: t.root, dir: t.dir, program: p, dropped: map[int]bool{}}
-	for i, tag := range []string{"", "weirtiny"} {
-		if i >= o.depth {
-			break // no tiny tables
+	for _, of := range binaries[:min(o.depth, len(binaries)-1)+1] {
+		for _, bin := range of {
+			bin.path = filepath.Join(t.dir, "weir"+bin.name+".test")
+			if mutants, err = b.build(bin.path, bin.tags); err != nil {
+				return t, nil, 0, err
+			}
+			t.binaries = append(t.binaries, &bin)
 		}
-		bin := &binary{name: strings.TrimPrefix(tag, "weir"), path: filepath.Join(t.dir, "weir"+tag+".test")}
-		if mutants, err = b.build(bin.path, tag); err != nil {
-			return t, nil, 0, err
-		}
-		t.binaries = append(t.binaries, bin)
 	}
 	for _, bin := range t.binaries {
 		if err := t.measure(bin, len(mutants)+len(b.dropped)); err != nil {
