@@ -147,6 +147,34 @@ func TestSizeOfASuccessor(t *testing.T) {
 	}
 }
 
+// However few are alive, a successor has an eighth of its predecessor's segments.
+func TestSizeOfASuccessorOfTheDead(t *testing.T) {
+	realSizes(t)
+	for segments, want := range map[int]int{64: 8, 71: 8, 72: 9, 7: 1, 8: 1} {
+		l, _, sh, tb := newShardTest(t, segments)
+		tb.used.Store(tb.fill)
+		l.counters.mine().keys.Add(tb.fill)
+		if got := l.sizeOf(sh, tb, 1, false); got != want {
+			t.Errorf("of %d segments: %d, want %d", segments, got, want)
+		}
+	}
+}
+
+// To open a segment of the successor and to sweep a chunk are two steps.
+func TestHelpOpensOrSweeps(t *testing.T) {
+	l, _, sh, tb := newShardTest(t, 1)
+	put(tb, 0, 1, 5_000_000_000)
+	next := newTable(1, tb.gcra, 0, 0)
+	next.settle(1, 1, 1)
+	tb.next.Store(next)
+	if l.help(sh); next.segments[0].Load() == nil || tb.hand.Load() != 0 || tb.done.Load() != 0 {
+		t.Errorf("the first step: %d chunks swept", tb.done.Load())
+	}
+	if l.help(sh); tb.hand.Load() != 1 || tb.done.Load() != 1 {
+		t.Errorf("the second step: %d chunks swept, want 1", tb.done.Load())
+	}
+}
+
 // A successor is born no earlier than its predecessor, and its horizon falls no
 // further, even when the clock has stepped back; what an unlinked table says is
 // left alone.
@@ -334,5 +362,36 @@ func TestSetQuotaEndsTheLap(t *testing.T) {
 	}
 	if l.bound.lap.Load() != nil {
 		t.Error("the lap goes on")
+	}
+}
+
+// It opens what comes next in order, not what nobody has needed so far.
+func TestOpenAheadInTheMiddle(t *testing.T) {
+	tb := newTable(40, gcra{}, 0, 0)
+	if !tb.openAhead(5, 16) {
+		t.Fatal("nothing opened")
+	}
+	for i := range tb.segments {
+		if opened := tb.segments[i].Load() != nil; opened != (i == 12) {
+			t.Errorf("segment %d: opened: %t", i, opened)
+		}
+	}
+}
+
+// Where there are no keys, a change of quota makes no table of its own for a shard.
+func TestSetQuotaOfAnIdleLimiter(t *testing.T) {
+	l, _ := newTest(t, PerSecond(10), WithMaxKeys(1000))
+	old := l.shards[0].cur.Load()
+	if err := l.SetQuota(PerSecond(20)); err != nil {
+		t.Fatal(err)
+	}
+	if old.next.Load() != nil || l.Stats().Migrations != 0 {
+		t.Error("the table that stands for none has got a successor")
+	}
+	void := l.shards[0].cur.Load()
+	for i := range l.shards {
+		if l.shards[i].cur.Load() != void || !void.void() || void.limit != 20 {
+			t.Fatalf("shard %d: another table", i)
+		}
 	}
 }

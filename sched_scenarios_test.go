@@ -135,6 +135,15 @@ func owns(key string, quotas ...Quota) func(r *schedRun) {
 	}
 }
 
+// grows makes a successor, and then sweeps.
+func grows(times int) func(r *schedRun) {
+	return func(r *schedRun) {
+		sh := &r.shards[0]
+		r.succeed(sh, sh.cur.Load(), nil)
+		helps(times)(r)
+	}
+}
+
 // helps sweeps, as an operation on some other key would.
 func helps(times int) func(r *schedRun) {
 	return func(r *schedRun) {
@@ -177,6 +186,9 @@ var scenarios = []*scenario{
 
 	// The table fills under their hands.
 	{name: "growth/one", quota: three, prepare: fill(5), workers: works{allows("new", 2), allows("new", 2)}, bound: 2, both: true},
+	{name: "growth/newcomer", quota: three, prepare: fill(3), workers: works{allows("new", 2, 2), grows(8)}, bound: 2, both: true},
+	{name: "growth/newcomers", quota: three, prepare: fill(3), workers: works{allows("new", 2), allows("new", 2), grows(8)}, bound: 2, both: true},
+	{name: "growth/passed", quota: three, prepare: nested, workers: works{helps(20), peeks("k"), allows("k", 1, 1)}, bound: 1, both: true},
 	{name: "growth/two", quota: three, prepare: fill(5), workers: works{allows("a", 1, 2), allows("b", 1, 2)}, bound: 2},
 	{name: "growth/many", quota: three, prepare: fill(4), workers: works{allows("a", 3, 1), allows("b", 3), allows("c", 3)}, bound: 1, both: true},
 	{name: "growth/full", quota: three, prepare: func(r *schedRun) { fill(6)(r); migrating(r) }, workers: works{newcomers("a", 8), helps(4), newcomers("b", 8)}, bound: 1, both: true},

@@ -99,9 +99,6 @@ func (st *store) find(sh *shard, id uint64) (*table, *slot, bool) {
 restart:
 	t := sh.cur.Load()
 	for {
-		if t.void() {
-			return t, nil, false
-		}
 		// In this order: a slot found empty, then no successor found, means
 		// that the slot was empty while the table was the last.
 		s, found := t.probe(id, false)

@@ -184,3 +184,33 @@ func TestUnlinkedTableIsLeft(t *testing.T) {
 		}
 	}
 }
+
+// A copier that takes a key past a table which has a successor already seals the
+// place there, be it a slot or a segment: else Peek, which may begin at that table
+// once it is the current one, would find that the key is nowhere.
+func TestBringSealsWhatItPasses(t *testing.T) {
+	for _, opened := range []bool{false, true} {
+		l, _, sh, first := newShardTest(t, 1)
+		l.AllowN("k", 7)
+		want := l.Peek("k")
+		l.succeed(sh, first, nil)
+		second := l.successor(first)
+		if opened {
+			second.open(0)
+		}
+		l.succeed(nil, second, nil)
+		for sh.cur.Load() == first {
+			l.help(sh)
+		}
+		_, id := l.locate("k")
+		if s, found := l.successor(second).probe(id, false); sh.cur.Load() != second || found != foundKey || s.tat.Load() == unwritten {
+			t.Fatalf("opened: %t: the key is not in the third table while the second is current", opened)
+		}
+		if d := l.Peek("k"); d != want || want.Remaining != 3 {
+			t.Errorf("opened: %t: %+v, want %+v", opened, d, want)
+		}
+		if d := l.AllowN("k", 4); d.Allowed {
+			t.Errorf("opened: %t: 11 of 10 are admitted: %+v", opened, d)
+		}
+	}
+}

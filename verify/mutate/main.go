@@ -83,7 +83,7 @@ type outcome struct {
 // few keys bring about everything; and with a scheduler that goes through the
 // orders in which their steps may happen.
 func prepare(o *options) (t *tester, mutants []*mutant, refused int, err error) {
-	t = &tester{killers: map[string][]*test{}}
+	t = &tester{killers: map[string][]*test{}, depth: o.depth}
 	if o.root == "" {
 		out, err := exec.Command("go", "list", "-m", "-f", "{{.Dir}}", "github.com/weirhq/weir").Output()
 		if err != nil {
@@ -108,14 +108,15 @@ func prepare(o *options) (t *tester, mutants []*mutant, refused int, err error) 
 		return t, nil, 0, err
 	}
 	b := &builder{root: t.root, dir: t.dir, program: p, dropped: map[int]bool{}}
-	for _, of := range binaries[:min(o.depth, len(binaries)-1)+1] {
-		for _, bin := range of {
-			bin.path = filepath.Join(t.dir, "weir"+bin.name+".test")
-			if mutants, err = b.build(bin.path, bin.tags); err != nil {
-				return t, nil, 0, err
-			}
-			t.binaries = append(t.binaries, &bin)
+	for _, bin := range binaries {
+		if bin.depth > o.depth {
+			continue
 		}
+		bin.path = filepath.Join(t.dir, "weir"+bin.name+".test")
+		if mutants, err = b.build(bin.path, bin.tags); err != nil {
+			return t, nil, 0, err
+		}
+		t.binaries = append(t.binaries, &bin)
 	}
 	for _, bin := range t.binaries {
 		if err := t.measure(bin, len(mutants)+len(b.dropped)); err != nil {
@@ -169,9 +170,9 @@ func (t *tester) test(mutants []*mutant, listed map[string]*entry, o options) []
 // one runs a mutant, and if it survives without being on the list, again.
 func (t *tester) one(m *mutant, listed map[string]*entry, o options) *outcome {
 	r := &outcome{mutant: m}
-	r.stage, r.by = t.kill(m, o.depth)
+	r.stage, r.by = t.kill(m, listed[m.key()])
 	for n := 0; n < o.again && r.stage == "" && listed[m.key()] == nil; n++ {
-		r.stage, r.by = t.kill(m, o.depth)
+		r.stage, r.by = t.kill(m, nil)
 	}
 	if r.stage == "" && listed[m.key()] == nil {
 		fmt.Fprintf(os.Stderr, "survives: %s:%d %s: %s -> %s\n", m.file, m.line, m.function, m.before, m.after)

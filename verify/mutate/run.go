@@ -29,15 +29,16 @@ type test struct {
 type binary struct {
 	name  string // "tiny" with small tables, "sched" with a scheduler as well
 	tags  string
+	depth int    // from which on it is used
 	only  string // the one test that is run, whose subtests count as tests; all if empty
 	path  string
 	tests []*test // those that pass without a mutant
 }
 
-// binaries by the depth from which on they are used.
-var binaries = [][]binary{
-	1: {{}},
-	2: {{name: "tiny", tags: "weirtiny"}, {name: "sched", tags: "weirsched,weirtiny", only: "TestSchedules"}},
+var binaries = []binary{
+	{depth: 1},
+	{depth: 2, name: "tiny", tags: "weirtiny"},
+	{depth: 2, name: "sched", tags: "weirsched,weirtiny", only: "TestSchedules"},
 }
 
 // A tester runs the tests.
@@ -45,6 +46,7 @@ type tester struct {
 	root     string // where the tests run
 	dir      string // of the binaries
 	binaries []*binary
+	depth    int
 
 	known map[string]*outcome // by key, from a run before
 	state *os.File            // where outcomes are appended
@@ -80,6 +82,9 @@ func (t *tester) measure(b *binary, mutants int) error {
 		}
 	}
 	for _, m := range passed.FindAllStringSubmatch(string(out), -1) {
+		if seconds, _ := strconv.ParseFloat(m[2], 64); seconds > 2*t.longest(b).Seconds()+0.1 {
+			continue // it is not going to be run
+		}
 		if strings.HasPrefix(m[1], "TestReadme") || strings.Contains(m[1], "/") != (b.only != "") {
 			continue // it looks at the text of the README; or it is a part of another, or has parts
 		}
@@ -92,7 +97,15 @@ func (t *tester) measure(b *binary, mutants int) error {
 	return nil
 }
 
-var passed = regexp.MustCompile(`(?m)^\s*--- PASS: (\S+) \(`)
+var passed = regexp.MustCompile(`(?m)^\s*--- PASS: (\S+) \(([0-9.]+)s\)`)
+
+// longest is the time that a test of b may take to be run at all.
+func (t *tester) longest(b *binary) time.Duration {
+	if b.only != "" || t.depth == 3 {
+		return stages[len(stages)-1].upTo
+	}
+	return stages[t.depth-b.depth].upTo
+}
 
 // trace runs a test by itself, twice, for not every run takes the same ways.
 func (t *tester) trace(x *test) error {
@@ -100,7 +113,11 @@ func (t *tester) trace(x *test) error {
 	if err := os.WriteFile(path, x.seen, 0o644); err != nil {
 		return err
 	}
-	for range 2 {
+	runs := 2
+	if x.binary.name == "sched" {
+		runs = 1 // the next would be the same
+	}
+	for range runs {
 		cmd := exec.Command(x.binary.path, "-test.short", "-test.run="+pattern([]*test{x}), "-test.timeout=10m")
 		cmd.Dir = t.root
 		cmd.Env = append(os.Environ(), "WEIR_MUTANT=-1", "WEIR_MUTANTS_SEEN="+path)
@@ -160,7 +177,7 @@ func (t *tester) run(tests []*test, id int) (ok bool, output string) {
 // Tests that killed others of its function come first, then a few of the
 // quickest. Up to depth 2, tests are left out in which the mutant made no
 // difference, and slow ones.
-func (t *tester) kill(m *mutant, depth int) (stage, by string) {
+func (t *tester) kill(m *mutant, listed *entry) (stage, by string) {
 	for _, first := range [][]*test{t.likely(m), t.quickest(m)} {
 		if len(first) == 0 {
 			continue
@@ -169,15 +186,18 @@ func (t *tester) kill(m *mutant, depth int) (stage, by string) {
 			return stage, by
 		}
 	}
-	for n, b := range t.binaries {
+	for _, b := range t.binaries {
+		if b.only != "" && listed != nil && listed.class != "chance" && t.depth < 3 {
+			continue // the schedules take longest, and it is known to make no difference to them
+		}
 		for i, s := range stages {
-			if depth < 3 && b.name != "sched" && n+i >= depth {
+			if s.upTo > t.longest(b) {
 				break
 			}
 			var tests []*test
 			for _, x := range b.tests {
 				// What a schedule does is the same each time; another test may once do what it did not while it was traced.
-				if (x.seen[m.id] != 0 || depth == 3 && b.name != "sched") && x.took <= s.upTo && (i == 0 || x.took > stages[i-1].upTo) {
+				if (x.seen[m.id] != 0 || t.depth == 3 && b.name != "sched") && x.took <= s.upTo && (i == 0 || x.took > stages[i-1].upTo) {
 					tests = append(tests, x)
 				}
 			}
