@@ -92,10 +92,10 @@ func (b *bound) room(others int64) int {
 // at most, until SetQuota lowers the burst.
 func (b *bound) raise(g *gcra, now int64) int64 {
 	l := b.lap.Load()
-	if l == nil || l.raise == 0 || l.gcra != *g || b.misled(l) {
+	if l == nil || l.gcra != *g || b.misled(l) {
 		return 0
 	}
-	return min(l.raise, now+g.tolerance)
+	return min(l.raise, now+g.tolerance) // 0 in a first lap
 }
 
 // misled reports whether so many keys were put back among the unseen since a
@@ -106,7 +106,7 @@ func (b *bound) misled(l *lap) bool {
 
 // fell notes that a key was put back, if that ended its life.
 func (st *store) fell(before, after int64) {
-	if st.bound.lap.Load() == nil || before <= after {
+	if st.bound.lap.Load() == nil {
 		return
 	}
 	if now := st.clock.exact(); before > now && after <= now {
@@ -142,7 +142,7 @@ func (st *store) claimed(sh *shard, t *table, used int64) bool {
 // empty.
 func (st *store) late(sh *shard) bool {
 	next := sh.cur.Load().next.Load()
-	return next != nil && next != unlinked && next.used.Load() > next.fill-next.fill/8
+	return next != nil && next.used.Load() > next.fill-next.fill/8 // unlinked holds nothing
 }
 
 func (st *store) newLap(insist bool) *lap {

@@ -186,8 +186,9 @@ func (l *Limiter) SetQuota(q Quota) error {
 // the key has consumed is kept, counted in requests. Such a key keeps its slot
 // until ClearKeyQuota, is not dropped by the memory bound, and costs some 200
 // bytes and 50 ns a decision more. A key not seen before starts fresh, or, while
-// the memory bound has raised the horizon, with at most its whole burst spent. SetKeyQuota may wait for another setter. The
-// error is that of [Quota.Validate], and then nothing has changed.
+// the memory bound has raised the horizon, with at most its whole burst spent.
+// SetKeyQuota may wait for another setter. The error is that of
+// [Quota.Validate], and then nothing has changed.
 func (l *Limiter) SetKeyQuota(key string, q Quota) error {
 	if err := q.Validate(); err != nil {
 		return err
@@ -200,7 +201,8 @@ func (l *Limiter) SetKeyQuota(key string, q Quota) error {
 }
 
 // ClearKeyQuota puts the key back under the limiter's quota. What it has
-// consumed is kept, counted in requests. Without a quota of its own nothing
+// consumed is kept, counted in requests. A decision that has begun before may be
+// refused for the time that this call takes. Without a quota of its own nothing
 // happens. It may wait for another setter.
 func (l *Limiter) ClearKeyQuota(key string) {
 	l.setters.Lock()

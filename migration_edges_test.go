@@ -104,6 +104,7 @@ func TestSizeOfASuccessor(t *testing.T) {
 		{"full of dead", 1, 1, full, false, false, 0, 0, true, 640*21/2560 + 1},
 		{"by a rough sample", 16, 0, full, false, false, 0, 0, true, 10240*21/2560 + 1},
 		{"by a fine sample", 16, 0, full, false, true, 0, 0, true, 2560*21/2560 + 1},
+		{"by a fine sample of fewer", 15, 0, full, false, true, 0, 0, true, 2400*21/2560 + 1},
 		{"made by the bound", 15, 15, full, true, false, 0, 0, true, 9600*19/2560 + 1},
 		{"made by the bound, not full", 11, 11, 7000, true, false, 0, 0, true, 7040*19/2560 + 1},
 		{"not full", 11, 11, full - 1, false, false, 0, 0, true, 7040*15/2560 + 1},

@@ -242,3 +242,13 @@ func TestChainsHaveTwoTables(t *testing.T) {
 		t.Fatalf("%+v: the test did not test", s)
 	}
 }
+
+// To ask for a successor where there is one makes nothing.
+func TestSucceedTwice(t *testing.T) {
+	l, _, sh, tb := newShardTest(t, 1)
+	l.succeed(sh, tb, nil)
+	next := tb.next.Load()
+	if n := testing.AllocsPerRun(10, func() { l.succeed(sh, tb, nil) }); n != 0 || tb.next.Load() != next || next == nil {
+		t.Errorf("%v allocations", n)
+	}
+}

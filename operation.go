@@ -44,7 +44,7 @@ type step func(k standing) (after int64, write bool)
 func (l *Limiter) apply(sh *shard, id uint64, r reading, step step) {
 	var claimed *table
 	var used int64
-	opened := false
+	var opened bool
 	for {
 		t, s, found := l.find(sh, id)
 		v := unwritten

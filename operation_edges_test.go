@@ -162,10 +162,15 @@ func TestShareOfAnOperation(t *testing.T) {
 		do    func(l *Limiter, tb, next *table)
 		swept int64
 	}{
-		"a refusal":               {func(l *Limiter, _, _ *table) { l.AllowN("k", 11) }, 1},
-		"a key that is there":     {func(l *Limiter, _, _ *table) { l.AllowN("here", 1) }, 1},
-		"a new key":               {func(l *Limiter, _, _ *table) { l.Allow("k") }, 1},
-		"a new key and a segment": {func(l *Limiter, _, next *table) { clear(next.segments); l.Allow("k") }, 0},
+		"a refusal":           {func(l *Limiter, _, _ *table) { l.AllowN("k", 11) }, 1},
+		"a key that is there": {func(l *Limiter, _, _ *table) { l.AllowN("here", 1) }, 1},
+		"a new key":           {func(l *Limiter, _, _ *table) { l.Allow("k") }, 1},
+		"a new key and a segment": {func(l *Limiter, _, next *table) {
+			_, id := l.locate("k")
+			home, _ := mulhi(id, len(next.segments))
+			next.segments[home].Store(nil)
+			l.Allow("k")
+		}, 0},
 		"a new key, and it is full": {func(l *Limiter, _, next *table) {
 			next.used.Store(next.fill - 1)
 			next.makers.Store(0)
@@ -217,6 +222,9 @@ func TestStaleMarker(t *testing.T) {
 	own := ownKey{sh, id}
 	tb, s, _ := l.find(sh, id)
 	marker := s.tat.Load()
+	l.Allow("k")
+	e, _ := l.own.Load(own)
+	spent := e.tat.Load()
 	decided := false
 	step := func(standing) (int64, bool) { decided = true; return 0, false }
 	var leaving *keyQuota
@@ -233,6 +241,9 @@ func TestStaleMarker(t *testing.T) {
 		decided = false
 		if ok := l.applyOwn(c.own, tb, s, c.marker, reading{now: 1, asked: 1}, step); ok != c.ok || decided != c.ok {
 			t.Errorf("%s: %t, decided: %t", name, ok, decided)
+		}
+		if e.tat.Load() != spent {
+			t.Errorf("%s: a step that writes nothing has written %d", name, e.tat.Load())
 		}
 		if _, ok := l.peekOwn(c.own, tb, c.marker, reading{now: 1, asked: 1}, &leaving); ok != c.ok {
 			t.Errorf("%s: Peek: %t", name, ok)
@@ -277,6 +288,52 @@ func TestPutBack(t *testing.T) {
 	}
 	if got := s.tat.Load(); got != now+int64(250*time.Millisecond) {
 		t.Errorf("put back at now%+d, want 250 ms", got-now)
+	}
+}
+
+// It is put back to the nanosecond, and Peek decides not before the hand-over, nor
+// before its table.
+func TestPutBackExactly(t *testing.T) {
+	const ms = int64(time.Millisecond)
+	l, clock := newTest(t, PerSecond(10), WithMaxKeys(1))
+	if err := l.SetKeyQuota("k", PerSecond(20)); err != nil {
+		t.Fatal(err)
+	}
+	l.AllowN("k", 3) // until 150 ms
+	clock.advance(50 * time.Millisecond)
+	sh, id := l.locate("k")
+	own := ownKey{sh, id}
+	tb, s, _ := l.find(sh, id)
+	marker := s.tat.Load()
+	e, _ := l.own.Load(own)
+	e.next.Store(&keyQuota{leaving: true})
+	e.tat.freeze()
+	leaving := e
+	for _, c := range []struct{ born, remaining int64 }{
+		{1, 8},                // 200 ms of debt at the hand-over, of a second
+		{100*ms + 1, 8},       // 150 ms
+		{1 + 50*ms + 200, 8},  // a little after the hand-over
+		{1 + 250*ms + 1, 10},  // past the debt
+		{1 + 150*ms + 1, 9},   // 100 ms, less a nanosecond
+		{1 + 150*ms, 9},       // 100 ms
+		{1 + 150*ms - 1, 8},   // and a nanosecond more
+		{1 + 250*ms, 10},      // none
+		{1 + 250*ms - 1, 9},   // a nanosecond
+		{1 + 50*ms - 1000, 8}, // before the hand-over, which counts then
+	} {
+		tb.born.Store(c.born)
+		v, ok := l.peekOwn(own, tb, marker, reading{now: 5, asked: 5}, &leaving)
+		if stands := max(1+250*ms, c.born); !ok || v.resetAfter != 0 && v.resetAfter != stands-5 || v.remaining != c.remaining {
+			t.Errorf("a table born at %d: %+v, want %d left", c.born, v, c.remaining)
+		}
+	}
+	tb.born.Store(1)
+	if v, ok := l.peekOwn(own, tb, marker, reading{now: 5, asked: 5}, &leaving); !ok || v.resetAfter != 1+250*ms-5 {
+		t.Errorf("%+v, want what is left of %d ns", v, 1+250*ms)
+	}
+	l.applyOwn(own, tb, s, marker, reading{now: 5, asked: 5}, nil)
+	if got := s.tat.Load(); got != 1+250*ms {
+		t.Errorf("put back at %d, want %d", got, 1+250*ms)
 	}
 }
 

@@ -220,6 +220,7 @@ func TestNewPartitionLimiterErrors(t *testing.T) {
 		{r, without(User), nil, "quotas[user] is missing"},
 		{r, without(BusinessIntake), nil, "quotas[business-intake] is missing"},
 		{r, with(7, PerMinute(1)), nil, "Partition(7)"},
+		{r, with(numPartitions, PerMinute(1)), nil, "Partition(4)"},
 		{r, with(Business, Quota{}), nil, "partition business: "},
 		{r, fourQuotas(PerMinute(1)), []Option{WithMaxKeys(0)}, "WithMaxKeys"},
 		{r, fourQuotas(PerMinute(1)), []Option{nil}, "Option"},

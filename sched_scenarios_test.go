@@ -222,6 +222,10 @@ var scenarios = []*scenario{
 	}, workers: works{owns("k", Quota{}), peeks("k")}, bound: 2},
 	{name: "own/refund", quota: three, prepare: migrating, workers: works{owns("k", slow, Quota{}), refunds("k", 1)}, bound: 2},
 	{name: "own/again", quota: three, prepare: migrating, workers: works{owns("k", slow, Quota{}, fast), allows("k", 1, 1)}, bound: 2, both: true},
+	{name: "own/left", quota: three, prepare: func(r *schedRun) { fill(3)(r); r.own("k", slow) }, workers: works{func(r *schedRun) {
+		r.unown("k")
+		r.allow("k", 1)
+	}, grows(8)}, bound: 2},
 	{name: "own/growth", quota: three, prepare: func(r *schedRun) { fill(4)(r); r.own("k", slow) }, workers: works{allows("k", 2, 1), allows("new", 1), owns("k", Quota{})}, bound: 1},
 
 	// More keys than the bound wants, all of which come again.

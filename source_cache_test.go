@@ -107,3 +107,20 @@ func TestCacheForever(t *testing.T) {
 		t.Error("a time to live that overflows has ended")
 	}
 }
+
+// The hand takes marks off as it passes, and goes on behind the entry that it has
+// replaced.
+func TestCacheHand(t *testing.T) {
+	c := newIntCache(3, 3)
+	for i := range 3 {
+		c.get(i, 0)
+	}
+	c.put(3, 0, 0, time.Hour) // all were marked: 0 goes
+	c.get(1, 0)
+	c.put(4, 0, 0, time.Hour) // 2 is the next without a mark
+	for key, want := range []bool{false, true, false, true, true} {
+		if c.has(key) != want {
+			t.Errorf("%d: %t", key, c.has(key))
+		}
+	}
+}

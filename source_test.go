@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log"
 	"runtime"
 	"strings"
@@ -303,6 +304,24 @@ func TestFailureNotRemembered(t *testing.T) {
 	}
 }
 
+// Nor is it for a lookup that returns half of a source along with its error.
+func TestFailureWithASource(t *testing.T) {
+	lookups := 0
+	r, err := NewResolver(func(context.Context, string) (Source, error) {
+		lookups++
+		return Source{Enabled: true}, errors.New("the connection broke")
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 3 {
+		wantReason(t, r, "key", SourceLookupFailed)
+	}
+	if lookups != 3 {
+		t.Errorf("%d lookups, want 3", lookups)
+	}
+}
+
 func TestLookupPanics(t *testing.T) {
 	var logged bytes.Buffer
 	defer log.SetOutput(log.Writer())
@@ -347,6 +366,20 @@ func TestLookupExits(t *testing.T) {
 			t.Errorf("the caller waited %v for a lookup that had exited", took)
 		}
 	})
+}
+
+// What ended a lookup without an answer is told apart.
+func TestLookupEnds(t *testing.T) {
+	defer log.SetOutput(log.Writer())
+	log.SetOutput(io.Discard)
+	for want, lookup := range map[error]SourceLookup{
+		errLookupPanicked: func(context.Context, string) (Source, error) { panic("no such table") },
+		errLookupExited:   func(context.Context, string) (Source, error) { runtime.Goexit(); return Source{}, nil },
+	} {
+		if _, err := newSourceStore(lookup, defaultSourceConfig).ask(t.Context(), "key"); err != want {
+			t.Errorf("%v, want %v", err, want)
+		}
+	}
 }
 
 func TestMaxSourceKeyLen(t *testing.T) {

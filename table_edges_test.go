@@ -217,3 +217,18 @@ func TestUnswept(t *testing.T) {
 		}
 	}
 }
+
+// The slots of a line are tried from the one that the id's lowest bits give, upwards
+// and round.
+func TestOrderInALine(t *testing.T) {
+	for first := range uint64(slotsPerLine) {
+		tb := newTable(1, gcra{}, 0, 0)
+		tb.open(0)
+		for k := range uint64(slotsPerLine) {
+			id := first + slotsPerLine*(k+1) // all of the first line
+			if s := tb.claim(nil, id); s != &tb.segments[0].Load()[0][(first+k)%slotsPerLine] {
+				t.Errorf("id %d, after %d others: another slot", id, k)
+			}
+		}
+	}
+}

@@ -72,7 +72,6 @@ func (l *Limiter) takePlace(ctx context.Context, key string, n int64) (p place, 
 			err = &DeadlineError{wait, left}
 			return k.tat, false
 		}
-		err = nil // of an attempt before
 		p = place{gcra: *k.gcra, after: after, nanos: n * k.interval, ready: ready}
 		return after, true
 	})
@@ -93,24 +92,25 @@ func (l *Limiter) await(ctx context.Context, key string, p place) error {
 	return err
 }
 
+// sleepUntil sleeps until the limiter's clock shows ready. A coarse clock, or one of
+// the user's, may not be there yet when the timer fires.
 func (l *Limiter) sleepUntil(ctx context.Context, ready int64) error {
-	left := ready - l.clock.reading()
-	if left <= 0 {
-		return nil
+	for left := ready - l.clock.reading(); left > 0; left = ready - l.clock.reading() {
+		if err := sleep(ctx, time.Duration(left)); err != nil {
+			return err
+		}
 	}
-	timer := time.NewTimer(time.Duration(left))
+	return nil
+}
+
+func sleep(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(d)
 	defer timer.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-timer.C:
-		}
-		// A coarse clock, or one of the user's, may not be there yet.
-		if left = ready - l.clock.reading(); left <= 0 {
-			return nil
-		}
-		timer.Reset(time.Duration(left))
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-timer.C:
+		return nil
 	}
 }
 

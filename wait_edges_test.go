@@ -173,8 +173,42 @@ func TestWaitForLessThanNothing(t *testing.T) {
 				t.Errorf("%v, cost %d: %v", q, n, err)
 			}
 		}
-		if s := l.Stats(); s.Keys != 0 {
-			t.Errorf("%v: %+v", q, s)
+		if n := l.counters.keys(); n != 0 {
+			t.Errorf("%v: %d slots are claimed", q, n)
 		}
+	}
+}
+
+// A key that was never seen takes no slot if it is not admitted in time, as at a
+// raised horizon.
+func TestWaitOfAnUnseenKeyAtTheHorizon(t *testing.T) {
+	l, _, _, tb := newShardTest(t, 1)
+	tb.settle(1, 1+int64(time.Hour), 1+int64(time.Hour))
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	var late *DeadlineError
+	if err := l.Wait(ctx, "k", 1); !errors.As(err, &late) || late.Wait != time.Hour-900*time.Millisecond {
+		t.Errorf("%v, want a wait of an hour less nine tenths of a second", err)
+	}
+	if n := l.counters.keys(); n != 0 {
+		t.Errorf("%d slots are claimed", n)
+	}
+}
+
+// A clock that stands still at the very instant is there.
+func TestSleepUntilTheInstant(t *testing.T) {
+	l, clock := newTest(t, PerSecond(10))
+	clock.advance(500)
+	ready := l.clock.reading()
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+	defer cancel()
+	for _, at := range []int64{ready, ready - 1, ready - 500} {
+		if err := l.sleepUntil(ctx, at); err != nil {
+			t.Errorf("until %d at %d: %v", at, ready, err)
+		}
+	}
+	time.AfterFunc(10*time.Millisecond, func() { clock.advance(1) })
+	if err := l.sleepUntil(ctx, ready+1); err != nil || l.clock.reading() != ready+1 {
+		t.Errorf("%v, at %d", err, l.clock.reading())
 	}
 }

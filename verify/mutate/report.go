@@ -83,7 +83,7 @@ func report(o options, all []*mutant, found []*outcome, refused int, listed map[
 	}
 	fmt.Printf("%d of %d mutants killed, %.1f %%; %d more do not compile\n", killed, len(found), percent(killed, len(found)), refused)
 	if o.results != "" {
-		if err := os.WriteFile(o.results, results(found, refused, listed), 0o644); err != nil {
+		if err := os.WriteFile(o.results, results(found, listed), 0o644); err != nil {
 			return err
 		}
 	}
@@ -105,46 +105,48 @@ func percent(killed, total int) float64 {
 
 // results is what is kept of a run: a line for each file, and one for each
 // survivor.
-func results(found []*outcome, refused int, listed map[string]*entry) []byte {
+func results(found []*outcome, listed map[string]*entry) []byte {
 	var out bytes.Buffer
-	fmt.Fprintln(&out, "# file\tmutants\tkilled\tpercent\tby stage")
-	line := func(name string, of func(*outcome) bool) {
+	fmt.Fprintln(&out, "# mutate\tfile\tkilled\tsurvivors\tkilled by")
+	for _, name := range append(slices.Clone(files), "all") {
 		total, killed := 0, 0
-		stages := map[string]int{}
+		stages, survivors := map[string]int{}, map[string]int{}
 		for _, r := range found {
-			if of(r) {
-				total++
-				if r.stage != "" {
-					killed++
-					stages[r.stage]++
-				}
+			if r.file != name && name != "all" {
+				continue
 			}
-		}
-		fmt.Fprintf(&out, "%s\t%d\t%d\t%.1f\t", name, total, killed, percent(killed, total))
-		for i, s := range slices.Sorted(maps.Keys(stages)) {
-			if i > 0 {
-				fmt.Fprint(&out, ", ")
+			total++
+			if r.stage == "" {
+				survivors[verdict(r, listed).class]++
+				continue
 			}
-			fmt.Fprintf(&out, "%s %d", s, stages[s])
+			killed++
+			stages[r.stage]++
 		}
-		fmt.Fprintln(&out)
+		fmt.Fprintf(&out, "mutate\t%s\t%d of %d, %.1f %%\t%s\t%s\n", name, killed, total, percent(killed, total), sums(survivors), sums(stages))
 	}
-	for _, name := range files {
-		line(name, func(r *outcome) bool { return r.file == name })
-	}
-	line("all", func(*outcome) bool { return true })
-	fmt.Fprintf(&out, "# %d more do not compile\n\n", refused)
-	fmt.Fprintln(&out, "# file\tline\tfunction\tbefore\tafter\tverdict\twhy")
+	fmt.Fprintln(&out, "\n# survivor\tmutation\tclass\twhy")
 	for _, r := range found {
-		if r.stage != "" {
-			continue
+		if r.stage == "" {
+			f, e := strings.Split(r.key(), "\t"), verdict(r, listed)
+			fmt.Fprintf(&out, "survivor\t%s, %s: `%s` → `%s`\t%s\t%s\n", f[0], f[1], f[2], f[3], e.class, e.why)
 		}
-		class, why := "NOT REVIEWED", ""
-		if e := listed[r.key()]; e != nil {
-			class, why = e.class, e.why
-		}
-		f := strings.Split(r.key(), "\t")
-		fmt.Fprintf(&out, "%s\t%d\t%s\t%s\t%s\t%s\t%s\n", f[0], r.line, f[1], f[2], f[3], class, why)
 	}
 	return out.Bytes()
+}
+
+func verdict(r *outcome, listed map[string]*entry) *entry {
+	if e := listed[r.key()]; e != nil {
+		return e
+	}
+	return &entry{class: "not reviewed"}
+}
+
+// sums are numbers by name, as text.
+func sums(n map[string]int) string {
+	var parts []string
+	for _, name := range slices.Sorted(maps.Keys(n)) {
+		parts = append(parts, fmt.Sprintf("%s %d", name, n[name]))
+	}
+	return strings.Join(parts, ", ")
 }

@@ -51,7 +51,7 @@ var migrationBugs = []Bug{
 	{"raise-without-end", "a raise is never above now + τ", Unit, []Edit{{"bound.go",
 		`return min(l.raise, now+g.tolerance)`, `return l.raise`}}},
 	{"raise-when-misled", "a sample is given up when keys were put back since", Unit, []Edit{{"bound.go",
-		`if l == nil || l.raise == 0 || l.gcra != *g || b.misled(l) {`, `if l == nil || l.raise == 0 || l.gcra != *g {`}}},
+		`if l == nil || l.gcra != *g || b.misled(l) {`, `if l == nil || l.gcra != *g {`}}},
 	{"lenient-horizon", "Lenient forgives what it drops, Strict does not", Unit, []Edit{{"migration.go", `
 	if st.overflow == Strict {
 		horizon = floor

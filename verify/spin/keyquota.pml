@@ -167,13 +167,14 @@ byte ended;             /* workers */
 #define NOT_QUIET       7  /* when all is quiet, a TAT is not what it should be, or a marker has no keyQuota */
 #define OLD_QUOTA       8  /* decided by the old quota after SetQuota, SetKeyQuota or ClearKeyQuota returned */
 #define ALONE_FOREVER   9  /* one that runs alone does not end */
+#define MARK_FALLS     10  /* at falls from a keyQuota to the next */
 
 #define CHECK(property, holds) assert(holds || (ONLY != 0 && ONLY != property))
 
 /* ---- Arithmetic and clock ------------------------------------------------ */
 
 /* rescale of gcra.go, rounding up. */
-#ifdef BUG_RESCALE_DOWN
+#ifdef BUG_OWN_RESCALE_DOWN
 #define quotient(a, b) ((a) / (b))
 #else
 #define quotient(a, b) (((a) + (b) - 1) / (b))
@@ -242,16 +243,14 @@ inline successor(n_, t_) {
 
 /* ---- Ghost steps --------------------------------------------------------- */
 
-#if BACK > 0
-#define not_before_last(at_) (at_)
-#else
-#define not_before_last(at_) max(at_, ghost_last)
-#endif
-
 /* The reference rescaling, which is not the code's: around the first instant at
  * which nobody has decided later. */
-inline ghost_rescale(from_, to_, at_) {
-	x_at = not_before_last(at_);
+inline ghost_rescale(from_, to_, at_, last_) {
+#if BACK > 0
+	x_at = at_;
+#else
+	x_at = max(at_, last_);
+#endif
 	if
 	:: ghost_tat > x_at && emission(from_) != emission(to_) ->
 		x_debt = (ghost_tat - x_at) * emission(to_) + emission(from_) - 1;
@@ -271,11 +270,11 @@ inline ghost_moves() {
 			x_v = ent[ghost_own].next;
 			if
 			:: ent[x_v].leaving ->
-				ghost_rescale(ent[ghost_own].quota, tab[ghost_tab].quota, ent[x_v].at);
+				ghost_rescale(ent[ghost_own].quota, tab[ghost_tab].quota, ent[x_v].at, ghost_last);
 				ghost_tat = max(ghost_tat, x_at);
 				ghost_own = NIL
 			:: else ->
-				ghost_rescale(ent[ghost_own].quota, ent[x_v].quota, ent[x_v].at);
+				ghost_rescale(ent[ghost_own].quota, ent[x_v].quota, ent[x_v].at, ghost_last);
 				ghost_own = x_v
 			fi
 		:: else -> break
@@ -284,7 +283,7 @@ inline ghost_moves() {
 		:: moved_on(ghost_tab) ->
 			x_v = tab[ghost_tab].next;
 			if
-			:: ghost_own == NIL -> ghost_rescale(tab[ghost_tab].quota, tab[x_v].quota, tab[x_v].born)
+			:: ghost_own == NIL -> ghost_rescale(tab[ghost_tab].quota, tab[x_v].quota, tab[x_v].born, ghost_last)
 			:: else
 			fi;
 			ghost_tab = x_v
@@ -294,12 +293,16 @@ inline ghost_moves() {
 	}
 }
 
-/* The key goes from t into e. If it stands at the horizon, at most e's burst goes with it. */
+/*
+ * The key goes from t into e. If it stands at the horizon, at most e's burst goes
+ * with it. last is the latest decision at the time at which SetKeyQuota read the TAT:
+ * there may be later ones if the key has come back to that very TAT, see README.md.
+ */
 inline ghost_into(t_, e_) {
 	d_step {
 		x_v = (ghost_tat <= tab[t_].horizon);
 		ghost_tat = max(ghost_tat, tab[t_].horizon);
-		ghost_rescale(tab[t_].quota, ent[e_].quota, ent[e_].at);
+		ghost_rescale(tab[t_].quota, ent[e_].quota, ent[e_].at, last);
 		if
 		:: x_v -> ghost_tat = min(ghost_tat, x_at + tolerance(ent[e_].quota))
 		:: else
@@ -425,13 +428,14 @@ proctype Worker(byte left; short choice) IF_AWAKE {
 	byte r;                         /* a reading for at */
 	byte after; bit write;          /* what decide makes of a TAT */
 	byte mine;                      /* setters: the keyQuota made */
+	byte last;                      /* ghost: SetKeyQuota read the TAT when this was ghost_last */
 	byte leaving;                   /* Peek: seen on its way out */
 	bit seen;                       /* ghost: Peek has seen the key where it came back to */
 
 op_begin:
 	atomic {
 		op = 0; now = 0; renewable = 0; since = 0; newest = 0; t = 0; n = 0; v = 0; bv = 0;
-		e = 0; m = 0; w = 0; r = 0; after = 0; write = 0; mine = 0; leaving = 0; seen = 0;
+		e = 0; m = 0; w = 0; r = 0; after = 0; write = 0; mine = 0; last = 0; leaving = 0; seen = 0;
 		if
 		:: left == 0 -> ended++; I_AM_GONE; goto op_end
 		:: else -> left--
@@ -510,6 +514,9 @@ bring_cas:
 	atomic {
 		d_step { hop(bv, t, n); x_debt = 0 };
 		if
+#ifdef BUG_MARKER_DROPPED
+		:: bv >= AWAY -> taken
+#endif
 		:: bv > tab[n].horizon && tab[n].tat == UNWRITTEN -> tab[n].tat = bv
 		:: else -> taken
 		fi;
@@ -533,7 +540,7 @@ apply_load:
 		:: else
 		fi;
 		if
-		:: op == SET_KEY -> taken; goto into_read
+		:: op == SET_KEY -> last = ghost_last; goto into_read
 		:: else
 		fi;
 		if
@@ -627,6 +634,9 @@ own_return:     /* puts a leaving key back, and looks at the slot again */
 		CHECK(PEEK_WROTE, (op != PEEK));
 		d_step { returned(after, e, w, t); x_at = 0; x_debt = 0 };
 		if
+#ifdef BUG_RETURN_STORE
+		:: true -> tab[t].tat = after
+#endif
 		:: tab[t].tat == v -> tab[t].tat = after
 		:: else -> taken
 		fi;
@@ -647,7 +657,7 @@ current_load:
 		m = 0; r = 0;
 		w = ent[e].tat;
 		if
-#ifdef BUG_DECIDES_ON_FROZEN
+#ifdef BUG_OWN_DECIDES_ON_FROZEN
 		:: frozen(w) && op == ALLOW && !ent[ent[e].next].leaving -> taken
 #endif
 		:: frozen(w) ->
@@ -708,6 +718,7 @@ current_at:
 #endif
 		:: else -> taken
 		fi;
+		CHECK(MARK_FALLS, (ent[m].at >= ent[e].at));
 #ifndef BUG_AT_OWN_CLOCK
 		r = 0;
 #endif
@@ -799,7 +810,10 @@ own_link:       /* by ClearKeyQuota as well */
 		ent[e].next = mine;
 		ghost_moves();
 #ifdef BUG_SETKEY_EARLY
-		returned_own = mine;
+		returned_own = (op == SET_KEY -> mine : returned_own);
+#endif
+#ifdef BUG_CLEAR_EARLY
+		returned_own = (op == CLEAR_KEY -> mine : returned_own);
 #endif
 #ifdef BUG_AT_EARLY
 		ent[mine].at = clk;
@@ -812,7 +826,7 @@ own_link:       /* by ClearKeyQuota as well */
 	}
 own_freeze:
 	atomic {
-#ifdef BUG_FREEZE_STORE
+#ifdef BUG_OWN_FREEZE_STORE
 		w = ent[e].tat; goto own_freeze_store
 	}
 own_freeze_store:

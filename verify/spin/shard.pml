@@ -200,7 +200,6 @@ byte ended;                     /* workers */
 #define NOT_QUIET       9  /* when all is quiet, a TAT is not what it should be */
 #define OLD_QUOTA      10  /* decided by the old quota after SetQuota returned */
 #define ALONE_FOREVER  11  /* one that runs alone does not end */
-#define OUT_OF_TABLES  12  /* the configuration is too small */
 
 #define CHECK(property, holds) assert(holds || (ONLY != 0 && ONLY != property))
 
@@ -761,6 +760,9 @@ apply_cas:
 		:: op == RESET -> tab[t].tat[s] = after
 #endif
 		:: tab[t].tat[s] == v -> tab[t].tat[s] = after
+#ifdef BUG_ONE_TRY
+		:: tab[t].tat[s] != v -> taken  /* as if it had succeeded */
+#endif
 		:: else -> taken; goto find_cur
 		fi;
 		writes();
@@ -780,7 +782,7 @@ open_cas:
 	atomic {
 		if
 		:: cur == t ->
-			CHECK(OUT_OF_TABLES, (made < TABLES));
+			assert(made < TABLES);  /* or the configuration is too small */
 			made++;
 			tab[made].quota = tab[t].quota;
 			tab[made].born = r; tab[made].horizon = r; tab[made].floor = r;
@@ -1014,7 +1016,7 @@ succeed_link:
 #else
 		:: tab[q].next == NIL ->
 #endif
-			CHECK(OUT_OF_TABLES, (made < TABLES));
+			assert(made < TABLES);  /* or the configuration is too small */
 			made++;
 			tab[made].quota = (want == 0 -> tab[q].quota : want);
 #ifdef BUG_BORN_BEFORE_LINK

@@ -10,7 +10,8 @@
 //
 //	unit, linear, schedules   bug    rule  failed, crashed, hung or missed   seconds
 //	spin                      bug    rule  caught by
-//	mutate                    file   killed/total   survivors
+//	mutate                    file   how many were killed   how many survive   killed by
+//	survivor                  mutation   class   why
 //	summary                   check  what was done
 //
 // A later line of the same check and name replaces an earlier one.

@@ -34,9 +34,15 @@ func (r *result) markdown() string {
 		}
 	}
 	if list := r.lines["mutate"]; list != nil {
-		head(&b, "file mutated", "killed", "survivors")
+		head(&b, "file mutated", "killed", "survivors", "killed by tests that are")
 		for _, f := range list {
-			row(&b, f[0], f[1], strings.Join(f[2:], " "))
+			row(&b, f[0], f[1], field(f, 2), field(f, 3))
+		}
+	}
+	if list := r.lines["survivor"]; list != nil {
+		head(&b, "mutant that survives", "class", "why")
+		for _, f := range list {
+			row(&b, f[0], f[1], field(f, 2))
 		}
 	}
 	return strings.TrimSuffix(b.String(), "\n")
