@@ -90,7 +90,7 @@ func report(o options, all []*mutant, found []*outcome, refused int, listed map[
 	if problems > 0 {
 		return fmt.Errorf("%d problems", problems)
 	}
-	if 100*killed < 95*len(found) && o.only == "" {
+	if 100*killed < 95*len(found) && len(found) == len(all) {
 		return errors.New("less than 95 % killed")
 	}
 	return nil
