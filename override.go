@@ -105,7 +105,10 @@ func (l *Limiter) clearKeyQuota(sh *shard, id uint64) {
 	e.tat.freeze()
 	_, v := e.current(l.clock)
 	for {
-		t, s, _ := l.find(sh, id) // found: nothing drops a marker
+		t, s, found := l.find(sh, id)
+		if !found {
+			break // put back by another operation, and dropped by a migration since
+		}
 		w := s.tat.Load()
 		if w >= 0 && (w != e.marker || s.tat.CompareAndSwap(w, e.returned(v&^frozen, &t.gcra))) {
 			break // put back, by this or another operation
