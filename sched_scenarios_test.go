@@ -226,6 +226,10 @@ var scenarios = []*scenario{
 		r.unown("k")
 		r.allow("k", 1)
 	}, grows(8)}, bound: 2},
+	{name: "own/dropped", quota: three, prepare: func(r *schedRun) { fill(3)(r); r.own("k", slow) }, workers: works{owns("k", Quota{}), func(r *schedRun) {
+		r.allow("k", 4) // never admitted, and puts the key back, without a debt
+		grows(8)(r)
+	}}, bound: 2},
 	{name: "own/growth", quota: three, prepare: func(r *schedRun) { fill(4)(r); r.own("k", slow) }, workers: works{allows("k", 2, 1), allows("new", 1), owns("k", Quota{})}, bound: 1},
 
 	// More keys than the bound wants, all of which come again.
