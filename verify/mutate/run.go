@@ -78,7 +78,7 @@ func (t *tester) measure(b *binary, mutants int) error {
 	}
 	for _, m := range failed.FindAllStringSubmatch(string(out), -1) {
 		if b.name == "" || !strings.HasPrefix(m[1], "Example") { // examples print sizes of tables
-			return fmt.Errorf("the tests fail without a mutant:\n%s", out)
+			return fmt.Errorf("%s fails without a mutant", m[1]+m[2])
 		}
 	}
 	for _, m := range passed.FindAllStringSubmatch(string(out), -1) {
