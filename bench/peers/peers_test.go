@@ -89,11 +89,13 @@ func TestKeysApart(t *testing.T) {
 
 func TestAddresses(t *testing.T) {
 	one, other := netip.MustParseAddr("203.0.113.7"), netip.MustParseAddr("2001:db8::7")
+	tried := 0
 	limiters(t, func(t *testing.T, l subject.Limiter, _ subject.Config) {
 		by, ok := l.(subject.AddrLimiter)
 		if !ok {
-			t.Skip("takes strings only")
+			return // it takes strings only
 		}
+		tried++
 		for _, a := range []netip.Addr{one, other} {
 			n := 0
 			for range 25 {
@@ -106,6 +108,9 @@ func TestAddresses(t *testing.T) {
 			}
 		}
 	})
+	if tried < 3 { // weir in three configurations at least
+		t.Errorf("only %d take addresses", tried)
+	}
 }
 
 // With many callers the limit holds too.
