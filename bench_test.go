@@ -196,6 +196,27 @@ func BenchmarkMillionKeys(b *testing.B) {
 	})
 }
 
+// BenchmarkBatch is for those who decide many requests at once: they read the
+// clock once for all of them. One op is one decision.
+func BenchmarkBatch(b *testing.B) {
+	const batch = 16
+	for _, reading := range []string{"each", "shared"} {
+		b.Run("reading="+reading, func(b *testing.B) {
+			l := newBench(b, always)
+			key := "203.0.113.77:443"
+			l.Allow(key)
+			b.ReportAllocs()
+			now := l.Now()
+			for i := 0; b.Loop(); i++ {
+				if reading == "each" || i%batch == 0 {
+					now = l.Now()
+				}
+				l.AllowAt(now, key, 1)
+			}
+		})
+	}
+}
+
 // BenchmarkFlood sends never-seen keys for ever, beside the memory bound.
 func BenchmarkFlood(b *testing.B) {
 	for _, overflow := range []Overflow{Strict, Lenient} {
