@@ -2,11 +2,15 @@ package report
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"github.com/weirhq/weir/bench/tuning"
 )
 
 // The README's table stands between these.
@@ -17,6 +21,10 @@ const (
 
 // ResultsFile is where the report's JSON lies, in the directory of the docs.
 func ResultsFile(docs string) string { return filepath.Join(docs, "benchmarks", "results.json") }
+
+// TuningFile is where the JSON of package tuning lies; without it, benchmarks.md
+// ends before that section.
+func TuningFile(docs string) string { return filepath.Join(docs, "benchmarks", "tuning.json") }
 
 // section is what the README says between the marks.
 func (r *Report) section() string {
@@ -45,7 +53,14 @@ func (r *Report) Replace(readme string) (string, error) {
 // files are all files that are made from the report, by their path, but for the
 // JSON itself.
 func (r *Report) files(docs, readme string) (map[string][]byte, error) {
-	files := map[string][]byte{filepath.Join(docs, "benchmarks.md"): []byte(r.Markdown())}
+	text := r.Markdown()
+	switch tuned, err := tuning.Load(TuningFile(docs)); {
+	case err == nil:
+		text += "\n" + tuned.Markdown()
+	case !errors.Is(err, fs.ErrNotExist):
+		return nil, err
+	}
+	files := map[string][]byte{filepath.Join(docs, "benchmarks.md"): []byte(text)}
 	charts, err := r.Charts()
 	if err != nil {
 		return nil, err
@@ -60,8 +75,7 @@ func (r *Report) files(docs, readme string) (map[string][]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	text, err := r.Replace(string(old))
-	if err != nil {
+	if text, err = r.Replace(string(old)); err != nil {
 		return nil, fmt.Errorf("%s: %w", readme, err)
 	}
 	files[readme] = []byte(text)

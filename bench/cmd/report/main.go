@@ -15,10 +15,8 @@ import (
 	"flag"
 	"fmt"
 	"os"
-	"os/exec"
 	"regexp"
 	"runtime"
-	"strings"
 	"time"
 
 	"github.com/weirhq/weir/bench/peers"
@@ -135,9 +133,9 @@ func (o options) newReport() *report.Report {
 		Date:    time.Now().UTC().Format(time.DateOnly),
 		Go:      runtime.Version(),
 		System:  runtime.GOOS + "/" + runtime.GOARCH,
-		CPU:     cpu(),
+		CPU:     report.CPU(),
 		Cores:   runtime.NumCPU(),
-		Commit:  commit(),
+		Commit:  report.Commit(),
 		Command: o.command(),
 		Quick:   o.quick,
 		Rounds:  o.rounds,
@@ -154,30 +152,6 @@ func (o options) command() string {
 	text += fmt.Sprintf(" -rounds %d", o.rounds)
 	if o.only != "" {
 		text += " -only '" + o.only + "'"
-	}
-	return text
-}
-
-// cpu is the processor's name where the system tells it in a file.
-func cpu() string {
-	text, _ := os.ReadFile("/proc/cpuinfo")
-	for line := range strings.Lines(string(text)) {
-		if name, value, ok := strings.Cut(line, ":"); ok && strings.TrimSpace(name) == "model name" {
-			return strings.TrimSpace(value)
-		}
-	}
-	return "unknown processor"
-}
-
-// commit is the commit of the source, and whether it has been changed since.
-func commit() string {
-	hash, err := exec.Command("git", "rev-parse", "--short=12", "HEAD").Output()
-	if err != nil {
-		return "unknown"
-	}
-	text := strings.TrimSpace(string(hash))
-	if changes, err := exec.Command("git", "status", "--porcelain", "--", ".", "../*.go", "../internal").Output(); err != nil || len(changes) > 0 {
-		text += " with changes"
 	}
 	return text
 }
