@@ -3,6 +3,7 @@ package weir_test
 import (
 	"context"
 	"fmt"
+	"log"
 	"net/netip"
 	"time"
 
@@ -118,4 +119,30 @@ func ExampleResolverOption() {
 	// Output:
 	// business-intake:42 by-source
 	// ip:2001:db8:0:100::/56 anonymous
+}
+
+// Whoever holds an IPv6 network has as many addresses as he likes: a tier bounds
+// them together.
+func ExampleWithIPv6Tier() {
+	resolver, err := weir.NewResolver(findSource)
+	if err != nil {
+		log.Fatal(err)
+	}
+	q := weir.PerMinute(300)
+	limiter, err := weir.NewPartitionLimiter(resolver,
+		map[weir.Partition]weir.Quota{weir.Business: q, weir.BusinessIntake: q, weir.User: q, weir.IP: q},
+		weir.WithIPv6Tier(48, weir.PerMinute(1000)))
+	if err != nil {
+		log.Fatal(err)
+	}
+	admitted := 0
+	var last weir.Ruling
+	for i := range 2000 { // each from another /64 of one /48
+		addr := netip.MustParseAddr(fmt.Sprintf("2001:db8:1:%x::1", i))
+		if last = limiter.Decide(context.Background(), weir.Request{Addr: addr}, 1); last.Allowed {
+			admitted++
+		}
+	}
+	fmt.Println(admitted >= 1000 && admitted < 1100, limiter.Policies(weir.IP)[last.Policy].Name)
+	// Output: true ip-48
 }

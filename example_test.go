@@ -221,6 +221,21 @@ func ExampleLimiter_ClearKeyQuota() {
 	// Output: 6 of 10
 }
 
+func ExampleLimiter_KeyQuota() {
+	limiter, err := weir.New(weir.PerHour(10))
+	if err != nil {
+		log.Fatal(err)
+	}
+	if err := limiter.SetKeyQuota("ada", weir.PerHour(5000)); err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(limiter.KeyQuota("ada"))
+	fmt.Println(limiter.KeyQuota("bob"))
+	// Output:
+	// 5000/1h true
+	// 10/1h false
+}
+
 func ExampleLimiter_Stats() {
 	limiter, err := weir.New(weir.PerHour(2))
 	if err != nil {
@@ -418,6 +433,42 @@ func ExampleQuota_String() {
 	// Output: 1000/1h30m burst 20
 }
 
+// Ten a second, so that nobody floods, and thirty a minute, so that nobody lives
+// on it.
+func ExampleMulti() {
+	limits, err := weir.NewMulti([]weir.Quota{weir.PerSecond(10), weir.PerMinute(30)}, weir.WithClock(stopped))
+	if err != nil {
+		log.Fatal(err)
+	}
+	d, _ := limits.AllowN("ada", 10)
+	fmt.Println(d.Allowed, d.Remaining)
+	d, speaks := limits.Allow("ada")
+	fmt.Println(d.Allowed, d.RetryAfter, limits.Limiter(speaks).Quota())
+	fmt.Println(limits.Limiter(1).Peek("ada").Remaining) // the refusal was spent nowhere
+	// Output:
+	// true 0
+	// false 100ms 10/1s
+	// 20
+}
+
+// One address, and the network it lies in, under a quota each.
+func ExampleMulti_AllowEach() {
+	limits, err := weir.NewMulti([]weir.Quota{weir.PerMinute(2), weir.PerMinute(3)}, weir.WithClock(stopped))
+	if err != nil {
+		log.Fatal(err)
+	}
+	for _, host := range []string{"h1", "h1", "h1", "h2", "h2"} {
+		d, speaks := limits.AllowEach(1, host, "net")
+		fmt.Println(host, d.Allowed, speaks)
+	}
+	// Output:
+	// h1 true 0
+	// h1 true 0
+	// h1 false 0
+	// h2 true 1
+	// h2 false 1
+}
+
 func ExampleQuota_MarshalText() {
 	text, err := json.Marshal(map[string]weir.Quota{"business": weir.PerMinute(300)})
 	if err != nil {
@@ -454,3 +505,6 @@ func ExampleParseError() {
 	}
 	// Output: minute
 }
+
+// stopped is a clock for examples whose output must not depend on how fast they run.
+func stopped() time.Duration { return 0 }

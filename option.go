@@ -6,7 +6,8 @@ import (
 	"time"
 )
 
-// An Option changes how [New] makes a Limiter.
+// An Option changes how [New], [NewMulti] or [NewPartitionLimiter] makes a
+// limiter.
 type Option func(*config) error
 
 type config struct {
@@ -14,6 +15,7 @@ type config struct {
 	resolution time.Duration
 	maxKeys    int
 	overflow   Overflow
+	policies   policies // of NewPartitionLimiter only
 }
 
 const defaultMaxKeys = 1 << 20

@@ -84,3 +84,28 @@ func TestPeekOfAStaleMarker(t *testing.T) {
 		t.Fatalf("%+v", d)
 	}
 }
+
+func TestKeyQuotaIsTold(t *testing.T) {
+	l, _ := newTest(t, PerSecond(1))
+	want := func(key string, q Quota, own bool) {
+		t.Helper()
+		if got, gotOwn := l.KeyQuota(key); got != q || gotOwn != own {
+			t.Errorf("%s: %v, %v", key, got, gotOwn)
+		}
+	}
+	want("a", PerSecond(1), false)
+	for _, q := range []Quota{PerMinute(5), PerHour(7)} {
+		if err := l.SetKeyQuota("a", q); err != nil {
+			t.Fatal(err)
+		}
+		want("a", q, true)
+		want("b", PerSecond(1), false)
+	}
+	if err := l.SetQuota(PerSecond(3)); err != nil {
+		t.Fatal(err)
+	}
+	want("a", PerHour(7), true)
+	want("b", PerSecond(3), false)
+	l.ClearKeyQuota("a")
+	want("a", PerSecond(3), false)
+}

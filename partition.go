@@ -7,7 +7,6 @@ import (
 	"net/netip"
 	"slices"
 	"strconv"
-	"unsafe"
 )
 
 // A Partition is one of the four kinds of budget that a request can draw on.
@@ -98,17 +97,19 @@ func (k PartitionKey) String() string {
 // safe for concurrent use.
 type PartitionLimiter struct {
 	resolver *Resolver
-	limiters [numPartitions]*Limiter
+	limiters [numPartitions]*Limiter // by the first quota of each
+	multis   [numPartitions]*Multi   // of those with further quotas; their first limiter is the one above
+	tiers    []tier                  // the last quotas of IP, widest networks last
 }
 
 // NewPartitionLimiter returns a limiter with a quota for each of the four
-// partitions. Every option applies to each of their four Limiters alone, so
-// WithMaxKeys(n) means n keys in each. The resolver may be shared between
-// several PartitionLimiters.
+// partitions; [WithFurtherQuotas] and [WithIPv6Tier] add more. Every other option
+// applies to each quota's Limiter alone, so WithMaxKeys(n) means n keys in each.
+// The resolver may be shared between several PartitionLimiters.
 //
 // It is an error if r is nil, a partition has no quota, quotas names a partition
-// that does not exist, or [New] refuses a quota or an option. All are, or wrap,
-// a [*ConfigError].
+// that does not exist, or [New] would refuse a quota or an option. All are, or
+// wrap, a [*ConfigError].
 func NewPartitionLimiter(r *Resolver, quotas map[Partition]Quota, opts ...Option) (*PartitionLimiter, error) {
 	if r == nil {
 		return nil, &ConfigError{"NewPartitionLimiter: resolver", "nil", "one made by NewResolver"}
@@ -118,20 +119,44 @@ func NewPartitionLimiter(r *Resolver, quotas map[Partition]Quota, opts ...Option
 			return nil, &ConfigError{"NewPartitionLimiter: quotas key", part, "IP, User, Business or BusinessIntake"}
 		}
 	}
+	cfg, err := newConfig(opts)
+	if err != nil {
+		return nil, err
+	}
 	p := &PartitionLimiter{resolver: r}
+	if p.tiers, err = cfg.policies.sortedTiers(r.ipv6Bits); err != nil {
+		return nil, err
+	}
 	for part := range Partition(numPartitions) {
 		quota, ok := quotas[part]
 		if !ok {
 			return nil, &ConfigError{"NewPartitionLimiter: quotas[" + part.String() + "]", "missing",
 				"given, as for each of the four partitions"}
 		}
-		limiter, err := New(quota, opts...)
-		if err != nil {
+		all := append([]Quota{quota}, cfg.policies.also[part]...)
+		if part == IP {
+			for _, t := range p.tiers {
+				all = append(all, t.quota)
+			}
+		}
+		if err := p.add(part, all, cfg); err != nil {
 			return nil, fmt.Errorf("weir: partition %s: %w", part, err)
 		}
-		p.limiters[part] = limiter
 	}
 	return p, nil
+}
+
+// add makes the limiter of one partition.
+func (p *PartitionLimiter) add(part Partition, quotas []Quota, cfg config) (err error) {
+	if len(quotas) == 1 {
+		p.limiters[part], err = newLimiter(quotas[0], cfg)
+		return err
+	}
+	if p.multis[part], err = newMulti(quotas, cfg); err != nil {
+		return err
+	}
+	p.limiters[part] = p.multis[part].Limiter(0)
+	return nil
 }
 
 // Allow resolves the partition of a request, as [Resolver.Resolve] does, and
@@ -140,7 +165,8 @@ func NewPartitionLimiter(r *Resolver, quotas map[Partition]Quota, opts ...Option
 // Resolve and [PartitionLimiter.AllowKey], which together are Allow.
 //
 // It allocates nothing unless the path needs cleaning at length or the source
-// has to be looked up, and waits for nothing but that lookup, while ctx lasts.
+// has to be looked up, and waits for nothing but that lookup, while ctx lasts (and
+// see AllowKey).
 func (p *PartitionLimiter) Allow(ctx context.Context, req Request) (Decision, PartitionKey) {
 	key, _ := p.resolver.Resolve(ctx, req)
 	return p.AllowKey(key, 1), key
@@ -149,27 +175,28 @@ func (p *PartitionLimiter) Allow(ctx context.Context, req Request) (Decision, Pa
 // AllowKey decides whether a request of cost n may pass whose key is known
 // already, as [Limiter.AllowN] does: n = 0 asks without spending, n < 0 is
 // refused with [Never]. So is a key of a partition that does not exist. It
-// neither allocates nor waits.
+// neither allocates nor waits, but for what a [Multi] waits where the partition
+// has further quotas.
 func (p *PartitionLimiter) AllowKey(key PartitionKey, n int64) Decision {
-	switch {
-	case key.Partition >= numPartitions:
+	if key.Partition >= numPartitions {
 		return Decision{RetryAfter: Never}
-	case key.Partition != IP:
+	}
+	if p.multis[key.Partition] != nil {
+		d, _ := p.allowAll(key, n)
+		return d
+	}
+	if key.Partition != IP {
 		return p.limiters[key.Partition].AllowN(key.ID, n)
 	}
-	// The text of the prefix lives on this stack frame. A conversion to string
-	// would allocate above 32 bytes, and prefixes beyond /64 are longer. The
-	// bytes are not written again, and should AllowN ever keep its key, escape
-	// analysis would move the array to the heap: slower, but still sound.
 	var buf [prefixTextLen]byte
-	text := key.appendPrefix(buf[:0])
-	return p.limiters[IP].AllowN(unsafe.String(unsafe.SliceData(text), len(text)), n)
+	return p.limiters[IP].AllowN(key.text(buf[:0]), n)
 }
 
 // Limiter returns the limiter of one partition, to peek at, reset or override a
 // [PartitionKey.Key] of it, or to change its quota; nil if there is no such
 // partition. It is the limiter itself, not a copy: what is done to it, Allow
-// sees.
+// sees. Of a partition with further quotas it is that of the first; the others
+// are in [PartitionLimiter.Policies].
 func (p *PartitionLimiter) Limiter(part Partition) *Limiter {
 	if part >= numPartitions {
 		return nil
