@@ -13,7 +13,7 @@ module=github.com/weirhq/weir
 helpers=(gcra_test.go partition_test.go reference_ops_test.go reference_tape_test.go reference_test.go)
 
 # Test files that have targets.
-harnesses=(fuzz_test.go resolve_fuzz_test.go internal/siphash/siphash_test.go)
+harnesses=(fuzz_test.go resolve_fuzz_test.go internal/siphash/siphash_test.go weirfile/fuzz_test.go weirhttp/proxies_fuzz_test.go weirhttp/retryafter_test.go)
 
 # That testing package is the only requirement more, and only here: go.mod in the repository has none of it.
 fuzz_testing=github.com/AdamKorcz/go-118-fuzz-build/testing
@@ -74,3 +74,7 @@ build . FuzzLimiter
 build . FuzzParseQuota
 build . FuzzResolve
 build internal/siphash FuzzSum64
+build weirfile FuzzParse
+build weirhttp FuzzRetryAfter
+build weirhttp FuzzSpoofing
+build weirhttp FuzzTrustProxies
