@@ -203,3 +203,32 @@ func (k PartitionKey) text(buf []byte) string {
 	b := k.appendPrefix(buf)
 	return unsafe.String(unsafe.SliceData(b), len(b))
 }
+
+// Quota returns the quota that the i-th policy of the key's partition has for the
+// key: that of [Limiter.KeyQuota], which may be its own. It is the zero Quota if
+// there is no such policy, or, for a tier, if the key is no IPv6 address. It
+// neither allocates nor blocks, and takes some 100 ns.
+func (p *PartitionLimiter) Quota(key PartitionKey, policy int) Quota {
+	if key.Partition >= numPartitions || policy < 0 {
+		return Quota{}
+	}
+	var all [MostQuotas]spot
+	var spots []spot
+	if p.multis[key.Partition] != nil {
+		spots = p.spots(key, &all)
+	} else {
+		var buf [prefixTextLen]byte
+		l := p.limiters[key.Partition]
+		sh, id := l.locate(key.text(buf[:0]))
+		all[0] = spot{l, sh, id}
+		spots = all[:1]
+	}
+	if policy >= len(spots) {
+		return Quota{}
+	}
+	s := spots[policy]
+	if e, ok := s.own.Load(ownKey{s.sh, s.id}); ok {
+		return e.Quota
+	}
+	return s.Limiter.Quota()
+}

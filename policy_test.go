@@ -178,3 +178,41 @@ func TestPoliciesDoNotAllocate(t *testing.T) {
 		}
 	}
 }
+
+// Quota tells what a key is decided by, its own quotas and tiers included.
+func TestQuotaOfKey(t *testing.T) {
+	p, _ := newTestPolicies(t, WithFurtherQuotas(Business, PerSecond(10)), WithIPv6Tier(48, PerMinute(500)))
+	business, user := PartitionKey{Partition: Business, ID: "42"}, PartitionKey{Partition: User, ID: "7"}
+	v4 := PartitionKey{Prefix: netip.MustParsePrefix("203.0.113.7/32")}
+	v6 := PartitionKey{Prefix: netip.MustParsePrefix("2001:db8::/64")}
+	if err := p.Limiter(User).SetKeyQuota("7", PerHour(9)); err != nil {
+		t.Fatal(err)
+	}
+	if err := p.Policies(Business)[1].Limiter.SetKeyQuota("42", PerSecond(99)); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		key    PartitionKey
+		policy int
+		want   Quota
+	}{
+		{business, 0, PerMinute(300)},
+		{business, 1, PerSecond(99)},
+		{business, 2, Quota{}},
+		{business, -1, Quota{}},
+		{PartitionKey{Partition: Business, ID: "43"}, 1, PerSecond(10)},
+		{user, 0, PerHour(9)},
+		{user, 1, Quota{}},
+		{v4, 0, PerMinute(300)},
+		{v4, 1, Quota{}}, // no tier
+		{v6, 1, PerMinute(500)},
+		{PartitionKey{Partition: numPartitions}, 0, Quota{}},
+	} {
+		if got := p.Quota(c.key, c.policy); got != c.want {
+			t.Errorf("policy %d of %v: %v, want %v", c.policy, c.key, got, c.want)
+		}
+	}
+	if n := testing.AllocsPerRun(100, func() { p.Quota(v6, 1) }); n != 0 && !raceEnabled {
+		t.Errorf("%v allocations", n)
+	}
+}

@@ -11,6 +11,11 @@
 // ResponseWriter is not wrapped, nothing is allocated. A refused one is answered
 // at once by [Refuse] and never reaches the handler. Nothing is ever queued.
 //
+// Options change that: what a request costs ([WithCost]), who is not limited
+// ([WithSkip]), what is given back ([WithRefund]), what is told ([WithFields],
+// [WithProblemType], [WithRefusal]), who hears of it ([WithOnDecision]), and
+// whether it is refused at all ([WithShadow]).
+//
 // Authentication comes before the middleware or inside describe: what describe
 // reports is believed. It is as trustworthy as its sources, so take the ids
 // from a verified token, and never from a header that the caller may choose.
@@ -18,26 +23,11 @@ package weirhttp
 
 import (
 	"net/http"
+	"strconv"
+	"time"
 
 	"github.com/weirhq/weir"
 )
-
-// An Option changes what the middleware of [New] or [ByKey] does.
-type Option func(*middleware)
-
-// WithRefusal has answer reply to refused requests in place of [Refuse], which it
-// may call: to log them, to send a body of another shape, or both. Without it,
-// the answer is Refuse's.
-//
-// The decision has been made, and nothing was spent on it; whatever answer does,
-// the request does not reach the handler. Answer runs on the goroutine of the
-// request and may be called by many at once. WithRefusal panics if it is nil.
-func WithRefusal(answer func(w http.ResponseWriter, r *http.Request, d weir.Decision)) Option {
-	if answer == nil {
-		panic("weirhttp: WithRefusal: nil function")
-	}
-	return func(m *middleware) { m.refuse = answer }
-}
 
 // New returns middleware that admits a request if its partition has room:
 // describe says what is known of the request, and limiter finds the partition
@@ -65,10 +55,7 @@ func New(limiter *weir.PartitionLimiter, describe func(*http.Request) weir.Reque
 	if describe == nil {
 		panic("weirhttp: New: nil describe")
 	}
-	return newMiddleware(func(r *http.Request) weir.Decision {
-		d, _ := limiter.Allow(r.Context(), describe(r))
-		return d
-	}, opts).wrap
+	return newMiddleware(&partitions{limiter, describe}, opts).wrap
 }
 
 // ByKey returns middleware for those without partitions: it admits a request if
@@ -92,20 +79,51 @@ func ByKey(limiter *weir.Limiter, key func(*http.Request) string, opts ...Option
 	if key == nil {
 		panic("weirhttp: ByKey: nil key")
 	}
-	return newMiddleware(func(r *http.Request) weir.Decision {
-		return limiter.Allow(key(r))
-	}, opts).wrap
+	b := &keyed{limiter: limiter, key: key}
+	m := newMiddleware(b, opts)
+	b.name = m.policyName
+	return m.wrap
 }
 
-// middleware is what New and ByKey have in common: they differ in how they
-// decide. It does not change once it is made.
+// ByMulti is [ByKey] for several quotas at once, all or nothing: see [weir.Multi].
+// The policies are named "default", "default-2" and so on, see [WithPolicyName].
+func ByMulti(limiter *weir.Multi, key func(*http.Request) string, opts ...Option) func(http.Handler) http.Handler {
+	if limiter == nil {
+		panic("weirhttp: ByMulti: nil limiter")
+	}
+	if key == nil {
+		panic("weirhttp: ByMulti: nil key")
+	}
+	b := &multi{limiter: limiter, key: key}
+	m := newMiddleware(b, opts)
+	for i := 0; limiter.Limiter(i) != nil; i++ {
+		name := m.policyName
+		if i > 0 {
+			name += "-" + strconv.Itoa(i+1)
+		}
+		b.names = append(b.names, name)
+	}
+	return m.wrap
+}
+
+// middleware is what all of them have in common: they differ in their budgets. It
+// does not change once it is made.
 type middleware struct {
-	decide func(*http.Request) weir.Decision
-	refuse func(http.ResponseWriter, *http.Request, weir.Decision)
+	budget     budget
+	cost       func(*http.Request) int64
+	skip       func(*http.Request) bool
+	giveBack   func(*http.Request, int) bool
+	shadow     bool
+	observe    []func(Outcome)
+	refuse     func(http.ResponseWriter, *http.Request, weir.Decision) // nil: as problem says
+	problem    bool
+	jitter     time.Duration
+	fields     []Fields
+	policyName string
 }
 
-func newMiddleware(decide func(*http.Request) weir.Decision, opts []Option) *middleware {
-	m := &middleware{decide: decide, refuse: Refuse}
+func newMiddleware(b budget, opts []Option) *middleware {
+	m := &middleware{budget: b, policyName: "default"}
 	for _, opt := range opts {
 		opt(m)
 	}
@@ -116,11 +134,52 @@ func (m *middleware) wrap(next http.Handler) http.Handler {
 	if next == nil {
 		panic("weirhttp: nil handler")
 	}
+	tell := newTeller(m.fields, m.budget)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if d := m.decide(r); !d.Allowed {
-			m.refuse(w, r, d)
+		if m.skip != nil && m.skip(r) {
+			next.ServeHTTP(w, r)
 			return
 		}
-		next.ServeHTTP(w, r)
+		cost := int64(1)
+		if m.cost != nil {
+			if cost = m.cost(r); cost == 0 {
+				next.ServeHTTP(w, r)
+				return
+			}
+		}
+		o := m.budget.decide(r, cost)
+		if o.Route == unrouted {
+			next.ServeHTTP(w, r)
+			return
+		}
+		o.Request, o.Cost = r, cost
+		o.Shadow = m.shadow && !o.Allowed
+		for _, observe := range m.observe {
+			observe(o)
+		}
+		if !o.Allowed && !o.Shadow && m.jitter > 0 {
+			o.RetryAfter = later(o.RetryAfter, m.jitter)
+		}
+		tell.fields(w.Header(), o)
+		switch {
+		case !o.Allowed && !o.Shadow:
+			m.answer(w, r, o, tell)
+		case m.giveBack != nil && o.Allowed:
+			m.serveAndRefund(w, r, o, next)
+		default:
+			next.ServeHTTP(w, r)
+		}
 	})
+}
+
+// answer refuses.
+func (m *middleware) answer(w http.ResponseWriter, r *http.Request, o Outcome, tell *teller) {
+	switch {
+	case m.refuse != nil:
+		m.refuse(w, r, o.Decision)
+	case m.problem:
+		respond(w, r, o.Decision, tell.problem(o))
+	default:
+		Refuse(w, r, o.Decision)
+	}
 }

@@ -25,6 +25,7 @@ var problemLength = strconv.Itoa(len(problem))
 // Refuse answers a refused request, and is what the middleware answers with:
 //
 //	HTTP/1.1 429 Too Many Requests
+//	Cache-Control: no-store
 //	Content-Length: 122
 //	Content-Type: application/problem+json
 //	Retry-After: 17
@@ -44,9 +45,9 @@ var problemLength = strconv.Itoa(len(problem))
 //
 // Headers that w carries already are sent along, those of tracing and CORS for
 // example, except the ones that were meant for the response that now does not
-// come: Etag, Last-Modified, Cache-Control and Expires are removed, as net/http
-// removes them from its own errors; a cache must not keep a 429 (RFC 6585). A
-// Content-Encoding stays, because who sets one this early is a compressor that
+// come: Etag, Last-Modified and Expires are removed, as net/http removes them from
+// its own errors, and Cache-Control is no-store: a cache must not keep a 429 (RFC
+// 6585, section 4). A Content-Encoding stays, because who sets one this early is a compressor that
 // has wrapped w (see https://go.dev/issue/66343); Content-Length is then left to
 // it.
 //
@@ -57,33 +58,40 @@ var problemLength = strconv.Itoa(len(problem))
 // It makes one allocation of its own (two from 100 seconds on), and
 // blocks only as w.Write does.
 func Refuse(w http.ResponseWriter, r *http.Request, d weir.Decision) {
+	respond(w, r, d, problem)
+}
+
+// respond refuses with that body.
+func respond(w http.ResponseWriter, r *http.Request, d weir.Decision, body string) {
 	h := w.Header()
 	delete(h, "Etag")
 	delete(h, "Last-Modified")
-	delete(h, "Cache-Control")
 	delete(h, "Expires")
 
 	// The keys are in canonical form, and the values are cut from one array with
 	// no room to append. It is made anew each time: with a shared one, middleware
 	// that edits a value in place would edit it for all later refusals.
-	values := [...]string{problemType, "", ""}
+	values := [...]string{problemType, "no-store", "", ""}
 	h["Content-Type"] = values[0:1:1]
+	h["Cache-Control"] = values[1:2:2]
 	if d.RetryAfter == weir.Never {
 		delete(h, "Retry-After")
 	} else {
-		values[1] = strconv.FormatInt(d.RetryAfterSeconds(), 10)
-		h["Retry-After"] = values[1:2:2]
+		values[2] = strconv.FormatInt(d.RetryAfterSeconds(), 10)
+		h["Retry-After"] = values[2:3:3]
 	}
 	if len(h["Content-Encoding"]) > 0 {
 		delete(h, "Content-Length")
 	} else {
-		values[2] = problemLength
-		h["Content-Length"] = values[2:3:3]
+		if values[3] = problemLength; len(body) != len(problem) {
+			values[3] = strconv.Itoa(len(body))
+		}
+		h["Content-Length"] = values[3:4:4]
 	}
 
 	w.WriteHeader(http.StatusTooManyRequests)
 	if r.Method != http.MethodHead {
 		// An error means that the caller has gone; there is nobody to tell.
-		_, _ = io.WriteString(w, problem)
+		_, _ = io.WriteString(w, body)
 	}
 }

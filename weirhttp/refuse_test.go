@@ -42,6 +42,7 @@ func checkHeader(t *testing.T, got, want http.Header) {
 
 func TestRefuse(t *testing.T) {
 	want := http.Header{
+		"Cache-Control":  {"no-store"},
 		"Content-Type":   {"application/problem+json"},
 		"Content-Length": {"122"},
 		"Retry-After":    {"17"},
@@ -97,6 +98,7 @@ func TestRefuseHeadersOfOthers(t *testing.T) {
 		"X-Request-Id":                {"abc"},
 	}).Header
 	checkHeader(t, got, http.Header{
+		"Cache-Control":               {"no-store"},
 		"Content-Length":              {"122"},
 		"Content-Type":                {"application/problem+json"},
 		"Retry-After":                 {"17"},
@@ -145,6 +147,7 @@ func TestRefuseThroughCompressor(t *testing.T) {
 // place or adds some, is not found in that of another, before or after.
 func TestRefuseSharesNoValues(t *testing.T) {
 	want := http.Header{
+		"Cache-Control":  {"no-store"},
 		"Content-Type":   {"application/problem+json"},
 		"Content-Length": {"122"},
 		"Retry-After":    {"17"},

@@ -20,13 +20,14 @@ import (
 
 const (
 	wireHead = "HTTP/1.1 429 Too Many Requests\r\n" +
-		"Content-Length: 122\r\n" +
+		"Cache-Control: no-store\r\nContent-Length: 122\r\n" +
 		"Content-Type: application/problem+json\r\n" +
 		"Retry-After: 17\r\n" +
 		"Date: -\r\n" +
 		"\r\n"
 	// The server adds Connection where it will close the connection.
 	wireHeadClosing = "HTTP/1.1 429 Too Many Requests\r\n" +
+		"Cache-Control: no-store\r\n" +
 		"Content-Length: 122\r\n" +
 		"Content-Type: application/problem+json\r\n" +
 		"Retry-After: 17\r\n" +
@@ -194,9 +195,9 @@ func TestHTTP2(t *testing.T) {
 			if c.status == http.StatusTooManyRequests {
 				resp.Header.Del("Date")
 				checkHeader(t, resp.Header, http.Header{
-					"Content-Type":   {"application/problem+json"},
-					"Content-Length": {"122"},
-					"Retry-After":    {"17"},
+					"Content-Type":  {"application/problem+json"},
+					"Cache-Control": {"no-store"}, "Content-Length": {"122"},
+					"Retry-After": {"17"},
 				})
 			}
 		})

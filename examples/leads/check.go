@@ -20,6 +20,7 @@ const refusal = `{
 
 // refusalWire is the whole response on the wire, but for the value of Date.
 var refusalWire = strings.ReplaceAll(`HTTP/1.1 429 Too Many Requests
+Cache-Control: no-store
 Content-Length: 122
 Content-Type: application/problem+json
 Retry-After: 1

@@ -1,0 +1,180 @@
+package weirhttp_test
+
+import (
+	"net/http"
+	"net/http/httptest"
+	"regexp"
+	"strconv"
+	"testing"
+	"time"
+
+	"github.com/weirhq/weir"
+	"github.com/weirhq/weir/weirhttp"
+)
+
+func TestDraft11(t *testing.T) {
+	limiter := newPartitionLimiter(t, weir.Quota{Limit: 3, Period: 3 * time.Minute})
+	if err := limiter.Limiter(weir.Business).SetKeyQuota("vip", weir.PerHour(5000)); err != nil {
+		t.Fatal(err)
+	}
+	handler := weirhttp.New(limiter, describe, weirhttp.WithFields(weirhttp.Draft11),
+		weirhttp.WithCost(func(r *http.Request) int64 {
+			n, _ := strconv.ParseInt(r.Header.Get("Cost"), 10, 64)
+			return n
+		}))(teapot)
+	for i, c := range []struct {
+		business, cost string
+		status         int
+		policy, limit  string
+	}{
+		{"42", "1", 418, `"business";q=3;w=180`, `"business";r=2;t=60`},
+		{"42", "2", 418, `"business";q=3;w=180`, `"business";r=0;t=180`},
+		{"42", "1", 429, `"business";q=3;w=180`, `"business";r=0;t=60`}, // as Retry-After says
+		{"42", "2", 429, `"business";q=3;w=180`, `"business";r=0;t=120`},
+		{"42", "4", 429, `"business";q=3;w=180`, `"business";r=0`}, // never
+		{"vip", "10", 418, `"business";q=5000;w=3600`, `"business";r=4990;t=8`},
+		{"43", "1", 418, `"business";q=3;w=180`, `"business";r=2;t=60`}, // the key's own quota was not taken for all
+		{"", "1", 418, `"ip";q=3;w=180`, `"ip";r=2;t=60`},
+	} {
+		r := get("/contacts")
+		r.Header.Set("Business", c.business)
+		r.Header.Set("Cost", c.cost)
+		resp := call(handler, r)
+		policy, limit := resp.Header["Ratelimit-Policy"], resp.Header["Ratelimit"]
+		if resp.StatusCode != c.status || len(policy) != 1 || len(limit) != 1 || policy[0] != c.policy || limit[0] != c.limit {
+			t.Errorf("%d: %d\n%s\n%s", i, resp.StatusCode, policy, limit)
+		}
+	}
+}
+
+// A quota that changes is told as it is; a period that is no whole number of
+// seconds is not told.
+func TestDraft11FollowsQuota(t *testing.T) {
+	limiter := newLimiter(t, weir.PerMinute(300))
+	handler := weirhttp.ByKey(limiter, everybody, weirhttp.WithFields(weirhttp.Draft11))(teapot)
+	for _, c := range []struct {
+		quota weir.Quota
+		want  string
+	}{
+		{weir.PerMinute(300), `"default";q=300;w=60`},
+		{weir.PerHour(10), `"default";q=10;w=3600`},
+		{weir.Quota{Limit: 5, Period: 1500 * time.Millisecond}, `"default";q=5`},
+	} {
+		if err := limiter.SetQuota(c.quota); err != nil {
+			t.Fatal(err)
+		}
+		for range 2 {
+			if got := call(handler, get("/")).Header.Get("RateLimit-Policy"); got != c.want {
+				t.Errorf("%s, want %s", got, c.want)
+			}
+		}
+	}
+}
+
+// Tiers are told to those who have them.
+func TestDraft11Tiers(t *testing.T) {
+	resolver, err := weir.NewResolver(sourceOf)
+	if err != nil {
+		t.Fatal(err)
+	}
+	limiter, err := weir.NewPartitionLimiter(resolver, forAll(weir.PerMinute(300)), weir.WithClock(stopped), weir.WithIPv6Tier(48, weir.PerMinute(2)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	handler := weirhttp.New(limiter, weirhttp.Anonymous, weirhttp.WithFields(weirhttp.Draft11), weirhttp.WithProblemType())(teapot)
+	from := func(remote string) *http.Response {
+		r := get("/")
+		r.RemoteAddr = remote
+		return call(handler, r)
+	}
+	if h := from("203.0.113.7:1").Header; h.Get("RateLimit-Policy") != `"ip";q=300;w=60` || h.Get("RateLimit") != `"ip";r=299;t=1` {
+		t.Errorf("IPv4: %v", h)
+	}
+	var last *http.Response
+	for _, remote := range []string{"[2001:db8:0:1::1]:1", "[2001:db8:0:2::1]:1", "[2001:db8:0:3::1]:1"} {
+		last = from(remote)
+	}
+	if h := last.Header; last.StatusCode != 429 || h.Get("RateLimit-Policy") != `"ip";q=300;w=60, "ip-48";q=2;w=60` || h.Get("RateLimit") != `"ip-48";r=0;t=30` {
+		t.Errorf("IPv6: %d %v", last.StatusCode, h)
+	}
+	if body := bodyOf(t, last); !regexp.MustCompile(`"violated-policies": \["ip-48"\]`).MatchString(body) {
+		t.Errorf("body %s", body)
+	}
+}
+
+// pk tells budgets apart and nothing else: it is the same for the same key, other
+// for another key, and other in another process.
+func TestDraft11Keyed(t *testing.T) {
+	pk := regexp.MustCompile(`^"business";q=300;w=60;pk=:([A-Za-z0-9+/]{11}=):$`)
+	keyOf := func(handler http.Handler, business string) string {
+		t.Helper()
+		r := get("/contacts")
+		r.Header.Set("Business", business)
+		h := call(handler, r).Header
+		m := pk.FindStringSubmatch(h.Get("RateLimit-Policy"))
+		if m == nil {
+			t.Fatalf("policy %q", h.Get("RateLimit-Policy"))
+		}
+		if limit := h.Get("RateLimit"); !regexp.MustCompile(`^"business";r=\d+;t=\d+;pk=:` + regexp.QuoteMeta(m[1]) + `:$`).MatchString(limit) {
+			t.Fatalf("limit %q", limit)
+		}
+		return m[1]
+	}
+	limiter := newPartitionLimiter(t, weir.PerMinute(300))
+	one := weirhttp.New(limiter, describe, weirhttp.WithFields(weirhttp.Draft11Keyed))(teapot)
+	two := weirhttp.New(limiter, describe, weirhttp.WithFields(weirhttp.Draft11Keyed))(teapot)
+	a := keyOf(one, "42")
+	if b := keyOf(one, "42"); b != a {
+		t.Errorf("the same key has %s and %s", a, b)
+	}
+	if b := keyOf(one, "43"); b == a {
+		t.Error("two keys have the same pk")
+	}
+	if b := keyOf(two, "42"); b == a {
+		t.Error("two middlewares give the same pk, so it can be computed")
+	}
+}
+
+func TestXRateLimit(t *testing.T) {
+	handler := weirhttp.ByKey(newLimiter(t, weir.Quota{Limit: 3, Period: 3 * time.Hour}), everybody, weirhttp.WithFields(weirhttp.XRateLimit))(teapot)
+	for i, want := range []struct {
+		remaining string
+		reset     int64
+	}{{"2", 3600}, {"1", 7200}, {"0", 10800}, {"0", 10800}} {
+		before := time.Now().Unix()
+		h := call(handler, get("/")).Header
+		after := time.Now().Unix()
+		reset, err := strconv.ParseInt(h.Get("X-RateLimit-Reset"), 10, 64)
+		if err != nil || reset < before+want.reset || reset > after+want.reset || h.Get("X-RateLimit-Limit") != "3" || h.Get("X-RateLimit-Remaining") != want.remaining {
+			t.Errorf("%d: %v", i, h)
+		}
+	}
+}
+
+// Values that one response has are not those of another.
+func TestFieldsShareNoValues(t *testing.T) {
+	handler := weirhttp.ByKey(newLimiter(t, plenty), everybody, weirhttp.WithFields(weirhttp.Draft11, weirhttp.XRateLimit))(nothing)
+	header := func() http.Header {
+		w := headerOnly{http.Header{}}
+		handler.ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/", nil))
+		return w.header
+	}
+	first := header()
+	for name := range first {
+		first.Add(name, "added")
+		if len(first[name]) != 2 || first[name][0] == "added" {
+			t.Errorf("what was added to another field is the value of %s: %q", name, first[name])
+		}
+	}
+	for name := range first {
+		first[name][0] = "edited"
+	}
+	if len(first) != 5 {
+		t.Fatalf("%v", first)
+	}
+	for name, values := range header() {
+		if len(values) != 1 || values[0] == "edited" || values[0] == "added" {
+			t.Errorf("%s: %q", name, values)
+		}
+	}
+}
