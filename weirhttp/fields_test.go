@@ -121,9 +121,13 @@ func TestDraft11Keyed(t *testing.T) {
 		return m[1]
 	}
 	limiter := newPartitionLimiter(t, weir.PerMinute(300))
-	one := weirhttp.New(limiter, describe, weirhttp.WithFields(weirhttp.Draft11Keyed))(teapot)
+	limit := weirhttp.New(limiter, describe, weirhttp.WithFields(weirhttp.Draft11Keyed))
+	one := limit(teapot)
 	two := weirhttp.New(limiter, describe, weirhttp.WithFields(weirhttp.Draft11Keyed))(teapot)
 	a := keyOf(one, "42")
+	if b := keyOf(limit(teapot), "42"); b != a {
+		t.Errorf("the same key has %s before one handler and %s before another", a, b)
+	}
 	if b := keyOf(one, "42"); b != a {
 		t.Errorf("the same key has %s and %s", a, b)
 	}

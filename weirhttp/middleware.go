@@ -55,7 +55,7 @@ func New(limiter *weir.PartitionLimiter, describe func(*http.Request) weir.Reque
 	if describe == nil {
 		panic("weirhttp: New: nil describe")
 	}
-	return newMiddleware(&partitions{limiter, describe}, opts).wrap
+	return newMiddleware(opts).on(&partitions{limiter, describe})
 }
 
 // ByKey returns middleware for those without partitions: it admits a request if
@@ -79,10 +79,8 @@ func ByKey(limiter *weir.Limiter, key func(*http.Request) string, opts ...Option
 	if key == nil {
 		panic("weirhttp: ByKey: nil key")
 	}
-	b := &keyed{limiter: limiter, key: key}
-	m := newMiddleware(b, opts)
-	b.name = m.policyName
-	return m.wrap
+	m := newMiddleware(opts)
+	return m.on(&keyed{limiter, key, m.policyName})
 }
 
 // ByMulti is [ByKey] for several quotas at once, all or nothing: see [weir.Multi].
@@ -94,8 +92,8 @@ func ByMulti(limiter *weir.Multi, key func(*http.Request) string, opts ...Option
 	if key == nil {
 		panic("weirhttp: ByMulti: nil key")
 	}
+	m := newMiddleware(opts)
 	b := &multi{limiter: limiter, key: key}
-	m := newMiddleware(b, opts)
 	for i := 0; limiter.Limiter(i) != nil; i++ {
 		name := m.policyName
 		if i > 0 {
@@ -103,7 +101,7 @@ func ByMulti(limiter *weir.Multi, key func(*http.Request) string, opts ...Option
 		}
 		b.names = append(b.names, name)
 	}
-	return m.wrap
+	return m.on(b)
 }
 
 // middleware is what all of them have in common: they differ in their budgets. It
@@ -120,21 +118,28 @@ type middleware struct {
 	jitter     time.Duration
 	fields     []Fields
 	policyName string
+	tell       *teller
 }
 
-func newMiddleware(b budget, opts []Option) *middleware {
-	m := &middleware{budget: b, policyName: "default"}
+func newMiddleware(opts []Option) *middleware {
+	m := &middleware{policyName: "default"}
 	for _, opt := range opts {
 		opt(m)
 	}
 	return m
 }
 
+// on completes m for a budget. All handlers that the result wraps are one
+// middleware, also where a framework wraps them anew for each request.
+func (m *middleware) on(b budget) func(http.Handler) http.Handler {
+	m.budget, m.tell = b, newTeller(m.fields, b)
+	return m.wrap
+}
+
 func (m *middleware) wrap(next http.Handler) http.Handler {
 	if next == nil {
 		panic("weirhttp: nil handler")
 	}
-	tell := newTeller(m.fields, m.budget)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if m.skip != nil && m.skip(r) {
 			next.ServeHTTP(w, r)
@@ -160,10 +165,10 @@ func (m *middleware) wrap(next http.Handler) http.Handler {
 		if !o.Allowed && !o.Shadow && m.jitter > 0 {
 			o.RetryAfter = later(o.RetryAfter, m.jitter)
 		}
-		tell.fields(w.Header(), o)
+		m.tell.fields(w.Header(), o)
 		switch {
 		case !o.Allowed && !o.Shadow:
-			m.answer(w, r, o, tell)
+			m.answer(w, r, o)
 		case m.giveBack != nil && o.Allowed:
 			m.serveAndRefund(w, r, o, next)
 		default:
@@ -173,12 +178,12 @@ func (m *middleware) wrap(next http.Handler) http.Handler {
 }
 
 // answer refuses.
-func (m *middleware) answer(w http.ResponseWriter, r *http.Request, o Outcome, tell *teller) {
+func (m *middleware) answer(w http.ResponseWriter, r *http.Request, o Outcome) {
 	switch {
 	case m.refuse != nil:
 		m.refuse(w, r, o.Decision)
 	case m.problem:
-		respond(w, r, o.Decision, tell.problem(o))
+		respond(w, r, o.Decision, m.tell.problem(o))
 	default:
 		Refuse(w, r, o.Decision)
 	}

@@ -44,7 +44,7 @@ func ByRoute(limiters map[string]*weir.Limiter, key func(*http.Request) string, 
 		b.at[pattern] = len(b.policies)
 		b.policies = append(b.policies, []weir.Policy{{Name: pattern, Limiter: limiters[pattern]}})
 	}
-	return newMiddleware(b, opts).wrap, nil
+	return newMiddleware(opts).on(b), nil
 }
 
 // unrouted is the Route of a request that no pattern matches; no pattern is so.

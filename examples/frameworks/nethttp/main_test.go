@@ -1,0 +1,9 @@
+package main
+
+import (
+	"testing"
+
+	"github.com/weirhq/weir/examples/frameworks/internal/check"
+)
+
+func TestLimits(t *testing.T) { check.Limits(t, routes) }
