@@ -242,7 +242,7 @@ func join(d Decision, speaks int, v Decision, i int) (Decision, int) {
 	if i == 0 {
 		return v, 0
 	}
-	if v.RetryAfter > d.RetryAfter || d.Allowed && v.Allowed && v.Remaining < d.Remaining {
+	if v.RetryAfter > d.RetryAfter || d.Allowed && v.Remaining < d.Remaining {
 		d.Limit, speaks = v.Limit, i
 	}
 	d.Allowed = d.Allowed && v.Allowed

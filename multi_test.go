@@ -95,10 +95,16 @@ func TestMultiEdges(t *testing.T) {
 	if m.Limiter(-1) != nil || m.Limiter(2) != nil || m.Limiter(1) == nil {
 		t.Error("Limiter of a quota that is none, or none of one that is")
 	}
+	if s := m.Limiter(0).Stats(); s.Keys != 0 || s.Admitted != 0 || s.Refused != 2 || m.limiters[0].counters.keys() != 0 {
+		t.Errorf("refusals left a trace: %+v", s)
+	}
+	m.AllowN("a", 10)
 	m.Refund("a", 0)
 	m.Refund("a", -5)
-	if s := m.Limiter(0).Stats(); s.Keys != 0 || s.Refused != 2 {
-		t.Errorf("refusals left a trace: %+v", s)
+	d, _ := m.AllowN("a", 0)
+	wantDecision(t, "refunds of nothing", d, Decision{Limit: 10, RetryAfter: 100 * time.Millisecond, ResetAfter: 20 * time.Second})
+	if s := m.Limiter(0).Stats(); s.Refused != 2 {
+		t.Errorf("a look counts: %+v", s)
 	}
 }
 
@@ -307,6 +313,9 @@ func TestMultiRefusalsTakeNoLock(t *testing.T) {
 	if d, _ := m.AllowN("k", 0); d.RetryAfter != 100*time.Millisecond {
 		t.Errorf("a look: %+v", d)
 	}
+	if d, _ := m.AllowEach(0, "other", "k"); d.Remaining != 10 { // of the first quota; 20 of the second
+		t.Errorf("a look that finds room: %+v", d)
+	}
 }
 
 // A look while the key is being changed is not believed: it may have seen one
@@ -366,7 +375,28 @@ func TestMultiGivesBack(t *testing.T) {
 	}
 }
 
+// Whoever refuses without the lock must see that refunds and resets change a key.
+func TestMultiChangesShow(t *testing.T) {
+	m := newTestMulti(t, newFakeClock(), secondAndMinute...)
+	var all [MostQuotas]spot
+	locks := m.locks(m.spots("k", &all))
+	for what, change := range map[string]func(){
+		"Allow":  func() { m.Allow("k") },
+		"Refund": func() { m.Refund("k", 1) },
+		"Reset":  func() { m.Reset("k") },
+	} {
+		before, _ := m.version(&locks)
+		change()
+		if after, quiet := m.version(&locks); after != before+2 || !quiet {
+			t.Errorf("%s: version %d, then %d", what, before, after)
+		}
+	}
+}
+
 func TestMultiErrors(t *testing.T) {
+	if m, err := NewMulti(make8(PerSecond(1))); err != nil || m.Limiter(7) == nil {
+		t.Errorf("8 quotas: %v", err)
+	}
 	nine := make([]Quota, MostQuotas+1)
 	for i := range nine {
 		nine[i] = PerMinute(300)
@@ -388,6 +418,8 @@ func TestMultiErrors(t *testing.T) {
 		}
 	}
 }
+
+func make8(q Quota) []Quota { return []Quota{q, q, q, q, q, q, q, q} }
 
 func TestMultiDoesNotAllocate(t *testing.T) {
 	m := newTestMulti(t, newFakeClock(), secondAndMinute...)

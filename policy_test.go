@@ -54,6 +54,9 @@ func TestFurtherQuotas(t *testing.T) {
 	if d := p.AllowKey(key, 0); d.Remaining != 3 {
 		t.Errorf("after a refund: %+v", d)
 	}
+	if d := p.Limiter(Business).Peek("42"); d.Remaining != 293 {
+		t.Errorf("after a refund of 3, the first quota has %d left", d.Remaining)
+	}
 	clock.advance(time.Second)
 	// Other partitions have their one quota.
 	for _, req := range []Request{{UserID: "42"}, {Addr: netip.MustParseAddr("2001:db8::1")}} {
@@ -121,11 +124,46 @@ func TestIPv6Tiers(t *testing.T) {
 	if want := []string{"ip 300/1m", "ip-2 1000/1h", "ip-56 400/1m", "ip-48 500/1m"}; !reflect.DeepEqual(names, want) {
 		t.Errorf("policies %q, want %q", names, want)
 	}
+	for key, l := range map[string]*Limiter{"2001:db8:1:100::/64": p.Limiter(IP), "2001:db8:1:100::/56": p.Policies(IP)[2].Limiter} {
+		if d := l.Peek(key); d.Remaining != 0 {
+			t.Errorf("%s has %d left", key, d.Remaining)
+		}
+	}
+	if d := p.Policies(IP)[3].Limiter.Peek("2001:db8:1::/48"); d.Remaining != 0 {
+		t.Errorf("the /48 has %d left", d.Remaining)
+	}
 	if names := p.Policies(User); len(names) != 1 || names[0].Name != "user" || names[0].Limiter != p.Limiter(User) {
 		t.Errorf("policies of users: %v", names)
 	}
 	if p.Policies(numPartitions) != nil {
 		t.Error("policies of no partition")
+	}
+}
+
+// The last partition and the other ones beside IP have further quotas, and no
+// tiers, whatever their keys look like.
+func TestPoliciesOfOtherPartitions(t *testing.T) {
+	p, _ := newTestPolicies(t, WithFurtherQuotas(BusinessIntake, PerSecond(2)), WithIPv6Tier(1, PerSecond(1)))
+	if names := p.Policies(BusinessIntake); len(names) != 2 || names[1].Name != "business-intake-2" {
+		t.Errorf("%v", names)
+	}
+	key := PartitionKey{Partition: BusinessIntake, ID: "42", Prefix: netip.MustParsePrefix("2001:db8::/64")} // by hand, and wrong
+	if d := p.AllowKey(key, 2); !d.Allowed || p.Quota(key, 1) != PerSecond(2) {
+		t.Errorf("%+v, %v", d, p.Quota(key, 1))
+	}
+	p.Refund(key, 1)
+	if d := p.AllowKey(key, 1); !d.Allowed || d.Remaining != 0 {
+		t.Errorf("%+v", d)
+	}
+	if d := p.AllowKey(key, 1); d.Allowed {
+		t.Errorf("%+v", d)
+	}
+	one, _ := newTestPolicies(t)
+	if err := one.Limiter(IP).SetKeyQuota("203.0.113.7/32", PerHour(1)); err != nil {
+		t.Fatal(err)
+	}
+	if q := one.Quota(PartitionKey{Prefix: netip.MustParsePrefix("203.0.113.7/32")}, 0); q != PerHour(1) {
+		t.Errorf("%v", q)
 	}
 }
 
