@@ -319,32 +319,68 @@ func TestMultiRefusalsTakeNoLock(t *testing.T) {
 }
 
 // A look while the key is being changed is not believed: it may have seen one
-// quota before and another one after.
+// quota before and another one after. Who has looked so looks again with the lock,
+// and only then answers.
 func TestMultiLooksAgain(t *testing.T) {
-	m := newTestMulti(t, newFakeClock(), secondAndMinute...)
-	m.AllowN("k", 10)
-	var all [MostQuotas]spot
-	locks := m.locks(m.spots("k", &all))
-	m.lock(&locks)
-	m.change(&locks)
-	answered := make(chan Decision, 1)
-	go func() {
-		d, _ := m.Allow("k")
-		answered <- d
-	}()
-	select {
-	case d := <-answered:
+	for _, c := range []struct {
+		what     string
+		n        int64
+		reset    bool // what the change is
+		allowed  bool
+		admitted int64 // by the first quota, in all
+		versions uint64
+	}{
+		{"room again", 1, true, true, 2, 4},
+		{"still none", 1, false, false, 1, 2},
+		{"only asked", 0, true, true, 1, 2},
+	} {
+		m := newTestMulti(t, newFakeClock(), secondAndMinute...)
+		m.AllowN("k", 10)
+		var all [MostQuotas]spot
+		locks := m.locks(m.spots("k", &all))
+		before, _ := m.version(&locks)
+		m.lock(&locks)
+		m.change(&locks)
+		answered := make(chan Decision, 1)
+		go func() {
+			d, _ := m.AllowN("k", c.n)
+			answered <- d
+		}()
+		select {
+		case d := <-answered:
+			m.unlock(&locks)
+			t.Fatalf("%s: answered in between: %+v", c.what, d)
+		case <-time.After(20 * time.Millisecond): // a scheduler that is slower than this lets a fault pass, and no more
+		}
+		for _, l := range m.limiters {
+			if c.reset {
+				l.Reset("k")
+			}
+		}
+		m.change(&locks)
 		m.unlock(&locks)
-		t.Fatalf("answered in between: %+v", d)
-	case <-time.After(20 * time.Millisecond): // a scheduler that is slower than this lets a fault pass, and no more
+		if d := <-answered; d.Allowed != c.allowed {
+			t.Errorf("%s: %+v", c.what, d)
+		}
+		if s := m.Limiter(0).Stats(); s.Admitted != c.admitted {
+			t.Errorf("%s: %+v", c.what, s)
+		}
+		if after, _ := m.version(&locks); after != before+c.versions {
+			t.Errorf("%s: version %d, then %d", c.what, before, after)
+		}
 	}
-	for _, l := range m.limiters {
-		l.Reset("k")
-	}
-	m.change(&locks)
-	m.unlock(&locks)
-	if d := <-answered; !d.Allowed {
-		t.Errorf("after the change: %+v", d)
+}
+
+// One stripe of several that is being changed is enough.
+func TestMultiVersionOfSeveral(t *testing.T) {
+	m := newTestMulti(t, newFakeClock(), secondAndMinute...)
+	locks := m.locks([]spot{{id: 1}, {id: 2}})
+	for i := range m.stripes[:3] {
+		m.stripes[i].version.Add(1)
+		if _, quiet := m.version(&locks); quiet != (i == 0) {
+			t.Errorf("stripe %d is being changed, and that is quiet: %v", i, quiet)
+		}
+		m.stripes[i].version.Add(1)
 	}
 }
 
