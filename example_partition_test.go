@@ -144,5 +144,5 @@ func ExampleWithIPv6Tier() {
 		}
 	}
 	fmt.Println(admitted >= 1000 && admitted < 1100, limiter.Policies(weir.IP)[last.Policy].Name)
-	// Output: true ip-48
+	// Output: true ip/48
 }

@@ -152,14 +152,23 @@ func (l *Limiter) Peek(key string) Decision {
 // Refund gives back n requests already spent, for instance because the work was
 // not done after all. A key never gets more than it would have if it had never
 // been seen. With n ≤ 0, or a key not seen, nothing changes.
+//
+// Give back only what has not been earned back yet: time has paid for a request
+// once the ResetAfter of its Decision is over, and giving it back then takes
+// somebody else's debt. What is given back can be spent again at once, also in
+// front of those whom [Limiter.Wait] has promised a place.
 func (l *Limiter) Refund(key string, n int64) {
 	if n <= 0 {
 		return
 	}
 	sh, id := l.locate(key)
+	l.refund(sh, id, n)
+}
+
+func (l *Limiter) refund(sh *shard, id uint64, n int64) {
 	var before, after int64
 	l.apply(sh, id, reading{}, func(k standing) (int64, bool) {
-		before, after = k.tat, k.refund(k.tat, k.floor, n)
+		before, after = k.tat, k.gcra.refund(k.tat, k.floor, n)
 		return after, after != before
 	})
 	l.fell(before, after)
@@ -170,6 +179,10 @@ func (l *Limiter) Refund(key string, n int64) {
 // (see [Strict]). A quota of its own stays.
 func (l *Limiter) Reset(key string) {
 	sh, id := l.locate(key)
+	l.reset(sh, id)
+}
+
+func (l *Limiter) reset(sh *shard, id uint64) {
 	if asleep, ok := l.sleepers.Load(ownKey{sh, id}); ok {
 		asleep.resets.Add(1)
 	}

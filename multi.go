@@ -2,9 +2,6 @@ package weir
 
 import (
 	"fmt"
-	"slices"
-	"sync"
-	"sync/atomic"
 
 	"github.com/cespare/xxhash/v2"
 
@@ -17,27 +14,18 @@ import (
 // one with [NewMulti]. All methods may be called by any number of goroutines at
 // once.
 //
-// A request decides on all quotas at one instant. Refusals take no lock: they
-// read, and read again if the key was changed meanwhile. What admits takes one of
-// 128 locks, given by the key, for as long as the quotas are looked at and spent
-// on, some 100 ns for two: no single atomic step can change two words, and
+// A request decides on all quotas at one instant, unless one of them has got a
+// younger table meanwhile. What admits takes one of 128 locks, given by the key,
+// for as long as the quotas are spent on, some 100 ns for two and the share of a
+// migration that falls to it: no single atomic step can change two words, and
 // without a lock, a request that one quota is about to refuse would show for a
-// moment as a debt in the other, and get somebody else refused. If a goroutine is
-// preempted while it holds the lock, admissions of 1 key in 128 wait for it.
+// moment as a debt in the other, and get somebody else refused. What refuses, or
+// only asks, takes no lock, unless a key of the same lock is being changed at that
+// moment; then it waits, too. If a goroutine is preempted while it holds a lock,
+// those who want it wait for that.
 type Multi struct {
-	limiters []*Limiter // of the same hash key, clock and shards
-	stripes  [multiStripes]multiStripe
-}
-
-const multiStripes = 128 // 8 KiB
-
-// A multiStripe guards the keys that fall on it. The version is odd while they
-// are being changed; who has read it, then the keys, then the same even version
-// again, has seen all quotas as they were at one instant.
-type multiStripe struct {
-	mu      sync.Mutex
-	version atomic.Uint64
-	_       [64 - 16]byte
+	stripes  [multiStripes]multiStripe // first, so that what everybody reads is on no line with what some write
+	limiters []*Limiter                // of the same hash key and clock
 }
 
 // MostQuotas is how many quotas a [Multi] can have.
@@ -79,8 +67,9 @@ func newMulti(quotas []Quota, cfg config) (*Multi, error) {
 // Limiter returns the limiter of the i-th quota, from 0, to peek at it, to change
 // its quota or to give a key one of its own; nil if there is none. What is spent
 // on it directly is not part of the all-or-nothing: a request of the Multi that
-// finds its room gone in between gives back what it has spent on other quotas,
-// and that may show for a moment.
+// finds its room gone in between takes back what it has spent on other quotas,
+// which may show for a moment, and where somebody has spent on one of them since,
+// it stays spent.
 func (m *Multi) Limiter(i int) *Limiter {
 	if i < 0 || i >= len(m.limiters) {
 		return nil
@@ -109,14 +98,12 @@ func (m *Multi) AllowN(key string, n int64) (Decision, int) {
 // key have no part in it. It is refused with [Never] and -1 if there are no keys
 // or more than quotas.
 func (m *Multi) AllowEach(n int64, keys ...string) (Decision, int) {
-	if len(keys) == 0 || len(keys) > len(m.limiters) {
+	var all [MostQuotas]spot
+	spots := m.spotsOf(keys, &all)
+	if len(spots) == 0 {
 		return Decision{RetryAfter: Never}, -1
 	}
-	var all [MostQuotas]spot
-	for i, key := range keys {
-		all[i] = m.limiters[i].spot(m.hash(key))
-	}
-	return m.decide(all[:len(keys)], n)
+	return m.decide(spots, n)
 }
 
 // Refund gives back n requests of the key to every quota, as [Limiter.Refund]
@@ -126,18 +113,23 @@ func (m *Multi) Refund(key string, n int64) {
 	m.refund(m.spots(key, &all), n)
 }
 
+// RefundEach gives back what [Multi.AllowEach] has spent.
+func (m *Multi) RefundEach(n int64, keys ...string) {
+	var all [MostQuotas]spot
+	m.refund(m.spotsOf(keys, &all), n)
+}
+
 // Reset forgets what the key has consumed of every quota, as [Limiter.Reset] does
 // for one. It takes the key's lock.
 func (m *Multi) Reset(key string) {
 	var all [MostQuotas]spot
-	locks := m.locks(m.spots(key, &all))
-	m.lock(&locks)
-	m.change(&locks)
-	for _, l := range m.limiters {
-		l.Reset(key)
-	}
-	m.change(&locks)
-	m.unlock(&locks)
+	m.reset(m.spots(key, &all))
+}
+
+// ResetEach forgets what each key has consumed of its quota.
+func (m *Multi) ResetEach(keys ...string) {
+	var all [MostQuotas]spot
+	m.reset(m.spotsOf(keys, &all))
 }
 
 func (m *Multi) refund(all []spot, n int64) {
@@ -146,12 +138,23 @@ func (m *Multi) refund(all []spot, n int64) {
 	}
 	locks := m.locks(all)
 	m.lock(&locks)
+	defer m.unlock(&locks)
 	m.change(&locks)
+	defer m.change(&locks)
 	for _, s := range all {
-		s.giveBack(n)
+		s.Limiter.refund(s.sh, s.id, n)
 	}
+}
+
+func (m *Multi) reset(all []spot) {
+	locks := m.locks(all)
+	m.lock(&locks)
+	defer m.unlock(&locks)
 	m.change(&locks)
-	m.unlock(&locks)
+	defer m.change(&locks)
+	for _, s := range all {
+		s.Limiter.reset(s.sh, s.id)
+	}
 }
 
 // spots are where a key stands under each quota.
@@ -161,6 +164,17 @@ func (m *Multi) spots(key string, all *[MostQuotas]spot) []spot {
 		all[i] = l.spot(place, id)
 	}
 	return all[:len(m.limiters)]
+}
+
+// spotsOf are where each key stands under its quota; none for too many keys.
+func (m *Multi) spotsOf(keys []string, all *[MostQuotas]spot) []spot {
+	if len(keys) > len(m.limiters) {
+		return nil
+	}
+	for i, key := range keys {
+		all[i] = m.limiters[i].spot(m.hash(key))
+	}
+	return all[:len(keys)]
 }
 
 // A spot is where a key stands under one quota.
@@ -182,8 +196,7 @@ func (l *Limiter) spot(place, id uint64) spot {
 }
 
 // decide looks first, without a lock, and ends there if the answer is a refusal,
-// or only a look was asked for. Otherwise it looks again with the locks held, and
-// spends.
+// or only a look was asked for.
 func (m *Multi) decide(all []spot, n int64) (Decision, int) {
 	now := all[0].clock.reading()
 	locks := m.locks(all)
@@ -191,12 +204,7 @@ func (m *Multi) decide(all []spot, n int64) (Decision, int) {
 	d, speaks := look(all, now, n)
 	after, _ := m.version(&locks)
 	if !quiet || before != after || d.Allowed && n > 0 {
-		m.lock(&locks)
-		d, speaks = look(all, now, n)
-		if d.Allowed && n > 0 {
-			d, speaks = m.spend(all, &locks, now, n)
-		}
-		m.unlock(&locks)
+		d, speaks = m.decideLocked(all, &locks, now, n)
 	}
 	if !d.Allowed && n != 0 {
 		all[speaks].counters.count(false)
@@ -204,8 +212,24 @@ func (m *Multi) decide(all []spot, n int64) (Decision, int) {
 	return d, speaks
 }
 
+// decideLocked looks again with the locks held, and spends. Who had to wait for
+// them reads the clock again: those whom he waited for have spent later than he
+// had read it.
+func (m *Multi) decideLocked(all []spot, locks *lockSet, now, n int64) (Decision, int) {
+	if waited := m.lock(locks); waited {
+		now = all[0].clock.reading()
+	}
+	defer m.unlock(locks)
+	d, speaks := look(all, now, n)
+	if d.Allowed && n > 0 {
+		d, speaks = m.spend(all, locks, now, n)
+	}
+	return d, speaks
+}
+
 // look tells what a request of cost n would be answered, and changes nothing.
 func look(all []spot, now, n int64) (d Decision, speaks int) {
+	speaks = nobody
 	for i, s := range all {
 		d, speaks = join(d, speaks, s.wouldSpend(now, n), i)
 	}
@@ -213,42 +237,51 @@ func look(all []spot, now, n int64) (d Decision, speaks int) {
 }
 
 // spend spends on every quota. If one refuses nevertheless, because it was spent
-// on from elsewhere or its horizon was raised since, what was spent is given back.
-// The locks are held.
+// on from elsewhere or its horizon was raised since, what was spent is taken back,
+// and the answer is what a look then finds. The locks are held.
 func (m *Multi) spend(all []spot, locks *lockSet, now, n int64) (d Decision, speaks int) {
 	m.change(locks)
 	defer m.change(locks)
+	var done [MostQuotas]spending
+	speaks = nobody
 	for i, s := range all {
-		v := s.Limiter.decideQuietly(s.sh, s.id, reading{now: now, asked: now}, n).decision()
-		if !v.Allowed {
-			for _, spent := range all[:i] {
-				spent.giveBack(n)
+		done[i] = s.spend(now, n)
+		v := done[i].verdict.decision()
+		if v.Allowed {
+			d, speaks = join(d, speaks, v, i)
+			continue
+		}
+		for j := range i {
+			all[j].takeBack(&done[j])
+		}
+		d, speaks = v, i
+		for j, other := range all {
+			if j != i {
+				d, speaks = join(d, speaks, other.wouldSpend(now, n), j)
 			}
-			d, speaks = v, i
-			break
 		}
-		d, speaks = join(d, speaks, v, i)
+		return d, speaks
 	}
-	if d.Allowed {
-		for _, s := range all {
-			s.counters.count(true)
-		}
+	for _, s := range all {
+		s.counters.count(true)
 	}
 	return d, speaks
 }
 
-// join adds what the i-th quota says to what those before it have said together.
+// nobody has the say before anybody was asked.
+const nobody = -1
+
+// join adds what the i-th quota says to what others have said together.
 func join(d Decision, speaks int, v Decision, i int) (Decision, int) {
-	if i == 0 {
-		return v, 0
+	if speaks == nobody {
+		return v, i
 	}
 	if v.RetryAfter > d.RetryAfter || d.Allowed && v.Remaining < d.Remaining {
-		d.Limit, speaks = v.Limit, i
+		d.Limit, d.ResetAfter, speaks = v.Limit, v.ResetAfter, i
 	}
 	d.Allowed = d.Allowed && v.Allowed
 	d.RetryAfter = max(d.RetryAfter, v.RetryAfter)
 	d.Remaining = min(d.Remaining, v.Remaining)
-	d.ResetAfter = max(d.ResetAfter, v.ResetAfter)
 	return d, speaks
 }
 
@@ -272,66 +305,32 @@ func (s spot) wouldSpend(now, n int64) Decision {
 	return v.decision()
 }
 
-// giveBack undoes a spending of n: the key stands as if it had not been, or at
-// the present, which is the same.
-func (s spot) giveBack(n int64) {
+// A spending is what one quota's part of a request has changed.
+type spending struct {
+	verdict
+	gcra          // the quota that it was decided by
+	before, after int64
+}
+
+// spend spends n if there is room, and notes what it did. It does not count.
+func (s spot) spend(now, n int64) (done spending) {
+	s.apply(s.sh, s.id, reading{now: now, asked: now}, func(k standing) (int64, bool) {
+		after, retry := k.spend(k.tat, k.now, n)
+		done = spending{k.tell(after, k.now, retry).late(k.now - k.asked), *k.gcra, k.tat, after}
+		return after, retry == 0
+	})
+	return done
+}
+
+// takeBack undoes a spending, if nobody has come after it: who has counts on it.
+func (s spot) takeBack(done *spending) {
 	var before, after int64
 	s.apply(s.sh, s.id, reading{}, func(k standing) (int64, bool) {
-		before, after = k.tat, k.refund(k.tat, k.floor, n)
+		before, after = k.tat, k.tat
+		if k.tat == done.after && *k.gcra == done.gcra {
+			after = max(done.before, k.floor)
+		}
 		return after, after != before
 	})
 	s.fell(before, after)
-}
-
-// A lockSet is the stripes of a request, each once, in rising order: so nobody
-// waits in a circle.
-type lockSet struct {
-	stripes [MostQuotas]uint8
-	n       int
-}
-
-func (k *lockSet) of() []uint8 { return k.stripes[:k.n] }
-
-func (m *Multi) locks(all []spot) (k lockSet) {
-	for _, s := range all {
-		i := uint8(s.id % multiStripes)
-		if at, found := slices.BinarySearch(k.of(), i); !found {
-			copy(k.stripes[at+1:], k.stripes[at:k.n])
-			k.stripes[at] = i
-			k.n++
-		}
-	}
-	return k
-}
-
-func (m *Multi) lock(k *lockSet) {
-	for _, i := range k.of() {
-		m.stripes[i].mu.Lock()
-	}
-}
-
-func (m *Multi) unlock(k *lockSet) {
-	for _, i := range k.of() {
-		m.stripes[i].mu.Unlock()
-	}
-}
-
-// change makes the versions odd before the keys are changed, and even after. The
-// locks are held.
-func (m *Multi) change(k *lockSet) {
-	for _, i := range k.of() {
-		m.stripes[i].version.Add(1)
-	}
-}
-
-// version is the sum of the versions, which only grow, so that equal sums mean
-// equal versions; quiet means that all are even.
-func (m *Multi) version(k *lockSet) (sum uint64, quiet bool) {
-	quiet = true
-	for _, i := range k.of() {
-		v := m.stripes[i].version.Load()
-		quiet = quiet && v%2 == 0
-		sum += v
-	}
-	return sum, quiet
 }

@@ -95,10 +95,14 @@ func (p *policies) sortedTiers(prefixBits int) ([]tier, error) {
 type Policy struct {
 	// Name is the partition's for its first quota, such as "business"; with a
 	// number for those of WithFurtherQuotas ("business-2"), and with the bits for
-	// those of WithIPv6Tier ("ip-48"). Names never change while p lives, and tell
+	// those of WithIPv6Tier ("ip/48"). Names never change while p lives, and tell
 	// nothing about keys.
-	Name    string
-	Limiter *Limiter // with the quota, for one to look at or to change
+	Name string
+
+	// Limiter has the quota, for one to look at or to change. It knows keys as
+	// that of [PartitionLimiter.Limiter] does; that of a tier knows networks, such
+	// as "2001:db8:1::/48".
+	Limiter *Limiter
 }
 
 // Policies lists the quotas of a partition in the order in which [Ruling].Policy
@@ -115,7 +119,7 @@ func (p *PartitionLimiter) Policies(part Partition) []Policy {
 	for i := 1; i < len(m.limiters); i++ {
 		name := part.String() + "-" + strconv.Itoa(i+1)
 		if first := len(m.limiters) - len(p.tiers); part == IP && i >= first {
-			name = part.String() + "-" + strconv.Itoa(p.tiers[i-first].bits)
+			name = part.String() + "/" + strconv.Itoa(p.tiers[i-first].bits)
 		}
 		list = append(list, Policy{name, m.limiters[i]})
 	}
@@ -141,6 +145,21 @@ func (p *PartitionLimiter) Decide(ctx context.Context, req Request, n int64) (r 
 		r.Decision = p.AllowKey(r.Key, n)
 	}
 	return r
+}
+
+// Reset forgets what a key has consumed of every quota of its partition, tiers
+// included; see [Limiter.Reset].
+func (p *PartitionLimiter) Reset(key PartitionKey) {
+	if key.Partition >= numPartitions {
+		return
+	}
+	if m := p.multis[key.Partition]; m != nil {
+		var all [MostQuotas]spot
+		m.reset(p.spots(key, &all))
+		return
+	}
+	var buf [prefixTextLen]byte
+	p.limiters[key.Partition].Reset(key.text(buf[:0]))
 }
 
 // Refund gives back n requests of a key to every quota that AllowKey or Decide
@@ -179,11 +198,15 @@ func (p *PartitionLimiter) spots(key PartitionKey, all *[MostQuotas]spot) []spot
 	for i, l := range m.limiters[:n] {
 		all[i] = l.spot(place, id)
 	}
-	if key.Partition != IP || !key.Prefix.Addr().Is6() {
+	addr := key.Prefix.Addr()
+	if key.Partition != IP || !addr.Is6() || addr.Is4In6() {
 		return all[:n]
 	}
 	for _, t := range p.tiers {
-		wide := netip.PrefixFrom(key.Prefix.Addr(), t.bits).Masked()
+		if t.bits >= key.Prefix.Bits() {
+			break // a prefix made by hand, and wider than any resolver cuts: it has no tiers
+		}
+		wide := netip.PrefixFrom(addr, t.bits).Masked()
 		place, id := m.hash(PartitionKey{Prefix: wide}.text(buf[:0]))
 		all[n] = m.limiters[n].spot(place, id)
 		n++

@@ -34,7 +34,7 @@ func TestFurtherQuotas(t *testing.T) {
 		}
 	}
 	want := Ruling{
-		Decision: Decision{Limit: 10, RetryAfter: 100 * time.Millisecond, ResetAfter: 36 * time.Second},
+		Decision: Decision{Limit: 10, RetryAfter: 100 * time.Millisecond, ResetAfter: time.Second},
 		Key:      PartitionKey{Partition: Business, ID: "42"}, Reason: ByBusiness, Policy: 1,
 	}
 	if r = p.Decide(context.Background(), req, 1); r != want {
@@ -121,7 +121,7 @@ func TestIPv6Tiers(t *testing.T) {
 	for _, policy := range p.Policies(IP) {
 		names = append(names, fmt.Sprint(policy.Name, " ", policy.Limiter.Quota()))
 	}
-	if want := []string{"ip 300/1m", "ip-2 1000/1h", "ip-56 400/1m", "ip-48 500/1m"}; !reflect.DeepEqual(names, want) {
+	if want := []string{"ip 300/1m", "ip-2 1000/1h", "ip/56 400/1m", "ip/48 500/1m"}; !reflect.DeepEqual(names, want) {
 		t.Errorf("policies %q, want %q", names, want)
 	}
 	for key, l := range map[string]*Limiter{"2001:db8:1:100::/64": p.Limiter(IP), "2001:db8:1:100::/56": p.Policies(IP)[2].Limiter} {
@@ -158,7 +158,18 @@ func TestPoliciesOfOtherPartitions(t *testing.T) {
 	if d := p.AllowKey(key, 1); d.Allowed {
 		t.Errorf("%+v", d)
 	}
+	p.Reset(key)
+	if d := p.AllowKey(key, 2); !d.Allowed {
+		t.Errorf("after a reset: %+v", d)
+	}
+	p.Reset(PartitionKey{Partition: numPartitions}) // of no partition: nothing happens
 	one, _ := newTestPolicies(t)
+	v6 := PartitionKey{Prefix: netip.MustParsePrefix("2001:db8::/64")}
+	one.AllowKey(v6, 300)
+	one.Reset(v6)
+	if d := one.AllowKey(v6, 0); d.Remaining != 300 {
+		t.Errorf("after a reset: %+v", d)
+	}
 	if err := one.Limiter(IP).SetKeyQuota("203.0.113.7/32", PerHour(1)); err != nil {
 		t.Fatal(err)
 	}
@@ -244,6 +255,8 @@ func TestQuotaOfKey(t *testing.T) {
 		{v4, 0, PerMinute(300)},
 		{v4, 1, Quota{}}, // no tier
 		{v6, 1, PerMinute(500)},
+		{PartitionKey{Prefix: netip.MustParsePrefix("::ffff:203.0.113.7/128")}, 1, Quota{}}, // made by hand: IPv4, too
+		{PartitionKey{Prefix: netip.MustParsePrefix("2001:db8::/48")}, 1, Quota{}},          // the tier itself, by hand
 		{PartitionKey{Partition: numPartitions}, 0, Quota{}},
 	} {
 		if got := p.Quota(c.key, c.policy); got != c.want {

@@ -94,10 +94,10 @@ func TestDraft11Tiers(t *testing.T) {
 	for _, remote := range []string{"[2001:db8:0:1::1]:1", "[2001:db8:0:2::1]:1", "[2001:db8:0:3::1]:1"} {
 		last = from(remote)
 	}
-	if h := last.Header; last.StatusCode != 429 || h.Get("RateLimit-Policy") != `"ip";q=300;w=60, "ip-48";q=2;w=60` || h.Get("RateLimit") != `"ip-48";r=0;t=30` {
+	if h := last.Header; last.StatusCode != 429 || h.Get("RateLimit-Policy") != `"ip";q=300;w=60, "ip/48";q=2;w=60` || h.Get("RateLimit") != `"ip/48";r=0;t=30` {
 		t.Errorf("IPv6: %d %v", last.StatusCode, h)
 	}
-	if body := bodyOf(t, last); !regexp.MustCompile(`"violated-policies": \["ip-48"\]`).MatchString(body) {
+	if body := bodyOf(t, last); !regexp.MustCompile(`"violated-policies": \["ip/48"\]`).MatchString(body) {
 		t.Errorf("body %s", body)
 	}
 }

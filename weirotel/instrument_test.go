@@ -82,7 +82,7 @@ func TestInstrumentPartitions(t *testing.T) {
 	counters, others := collect(t, reader)
 	for series, want := range map[string]struct{ admitted, refused, keys, limit float64 }{
 		"weir.partition=ip,weir.policy=ip":                           {4, 14, 2, 2},
-		"weir.partition=ip,weir.policy=ip-48":                        {2, 0, 1, 5},
+		"weir.partition=ip,weir.policy=ip/48":                        {2, 0, 1, 5},
 		"weir.partition=user,weir.policy=user":                       {2, 1, 1, 2},
 		"weir.partition=business,weir.policy=business":               {2, 1, 1, 2},
 		"weir.partition=business,weir.policy=business-2":             {2, 0, 1, 10},

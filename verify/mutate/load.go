@@ -21,7 +21,7 @@ import (
 // which call these, the clock, the counters and the options.
 var files = []string{
 	"gcra.go", "quota.go", "wait.go",
-	"shard.go", "table.go", "migration.go", "operation.go", "override.go", "bound.go", "multi.go", "policy.go",
+	"shard.go", "table.go", "migration.go", "operation.go", "override.go", "bound.go", "multi.go", "multi_lock.go", "policy.go",
 	"partition.go", "resolver.go", "route.go", "source.go", "source_cache.go",
 }
 
