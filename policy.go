@@ -137,12 +137,21 @@ type Ruling struct {
 // Decide resolves the partition of a request and decides whether a request of
 // cost n may pass there: it is [PartitionLimiter.Allow] for those who want to know
 // everything, at the same cost.
-func (p *PartitionLimiter) Decide(ctx context.Context, req Request, n int64) (r Ruling) {
-	r.Key, r.Reason = p.resolver.Resolve(ctx, req)
-	if p.multis[r.Key.Partition] != nil {
-		r.Decision, r.Policy = p.allowAll(r.Key, n)
+func (p *PartitionLimiter) Decide(ctx context.Context, req Request, n int64) Ruling {
+	key, reason := p.resolver.Resolve(ctx, req)
+	r := p.DecideKey(key, n)
+	r.Reason = reason
+	return r
+}
+
+// DecideKey is [PartitionLimiter.AllowKey] for those who want to know which policy
+// has the say. There is no Reason for a key that was given.
+func (p *PartitionLimiter) DecideKey(key PartitionKey, n int64) Ruling {
+	r := Ruling{Key: key}
+	if key.Partition < numPartitions && p.multis[key.Partition] != nil {
+		r.Decision, r.Policy = p.allowAll(key, n)
 	} else {
-		r.Decision = p.AllowKey(r.Key, n)
+		r.Decision = p.AllowKey(key, n)
 	}
 	return r
 }

@@ -17,10 +17,8 @@ type Decision struct {
 	// partitions. It is what a refused caller is told, so it never has an id in it.
 	Subject string
 
-	// Quota is the quota of that kind: of [weir.PartitionLimiter.Limiter], or of the
-	// limiter where there are no partitions. If another one had the say, such as one
-	// of the key's own ([weir.Limiter.SetKeyQuota]), then only that one's limit is
-	// known, from Decision.Limit.
+	// Quota is the one that had the say: one of the policies of the partition, or the
+	// key's own ([weir.Limiter.SetKeyQuota]).
 	Quota weir.Quota
 
 	FullMethod string // "/package.Service/Method"
@@ -62,7 +60,8 @@ func (p *partitions) identify(ctx context.Context, fullMethod string) Decision {
 }
 
 func (p *partitions) spend(d Decision) (weir.Decision, weir.Quota) {
-	return p.limiter.AllowKey(d.PartitionKey, d.Cost), p.limiter.Limiter(d.PartitionKey.Partition).Quota()
+	r := p.limiter.DecideKey(d.PartitionKey, d.Cost)
+	return r.Decision, p.limiter.Quota(d.PartitionKey, r.Policy)
 }
 
 // keys is the budget of callers told apart by a key of any kind.
@@ -86,5 +85,6 @@ func (k *keys) identify(ctx context.Context, fullMethod string) Decision {
 }
 
 func (k *keys) spend(d Decision) (weir.Decision, weir.Quota) {
-	return k.limiter.AllowN(d.Key, d.Cost), k.limiter.Quota()
+	quota, _ := k.limiter.KeyQuota(d.Key)
+	return k.limiter.AllowN(d.Key, d.Cost), quota
 }

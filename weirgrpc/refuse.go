@@ -45,10 +45,10 @@ const pushbackKey = "grpc-retry-pushback-ms"
 // [weir.Never], no wait would help: there is no RetryInfo, and the trailer is -1,
 // which forbids gRPC to retry.
 //
-// QuotaFailure has d.Subject, which is no more than the kind of budget, and d.Quota.
-// If another quota had the say, such as one of the key's own, nothing is known of
-// it here but its limit (d.Limit), and the description is "limit 500 exceeded".
-// Should the limits be the same, d.Quota is told. Whose budget it was is never told.
+// QuotaFailure has d.Subject, which is no more than the kind of budget, and d.Quota,
+// which had the say. If that was changed meanwhile, so that its limit is not
+// d.Limit, the description is "limit 500 exceeded". Whose budget it was is never
+// told.
 //
 // Handlers that limit something of their own, such as logins of one account, call it
 // to answer alike:

@@ -12,8 +12,12 @@ import (
 	"github.com/weirhq/weir/weirhttp"
 )
 
-// apiKey is whose budget a request draws on, in these examples.
-func apiKey(r *http.Request) string { return r.Header.Get("X-Api-Key") }
+// customer is whose budget a request draws on, in these examples: a customer's for a
+// key that is good, and one for everybody else. The key itself would be a new
+// budget for each text that a caller thinks of.
+func customer(r *http.Request) string {
+	return map[string]string{"s3cret": "ada"}[r.Header.Get("X-Api-Key")]
+}
 
 // stoppedLimiter is a limiter by a clock that stands still, so that the examples' output
 // is always the same.
@@ -41,7 +45,7 @@ func ask(handler http.Handler, fields []string, targets ...string) {
 
 // Callers are told where they stand.
 func ExampleWithFields() {
-	limit := weirhttp.ByKey(stoppedLimiter(weir.PerMinute(2)), apiKey,
+	limit := weirhttp.ByKey(stoppedLimiter(weir.PerMinute(2)), customer,
 		weirhttp.WithFields(weirhttp.Draft11), weirhttp.WithPolicyName("api"))
 	ask(limit(http.NotFoundHandler()), []string{"RateLimit-Policy", "RateLimit", "Retry-After"}, "/", "/", "/")
 	// Output:
@@ -63,7 +67,7 @@ func ExampleByMulti() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	limit := weirhttp.ByMulti(limits, apiKey, weirhttp.WithFields(weirhttp.Draft11))
+	limit := weirhttp.ByMulti(limits, customer, weirhttp.WithFields(weirhttp.Draft11))
 	ask(limit(http.NotFoundHandler()), []string{"RateLimit-Policy"}, "/")
 	// Output:
 	// / 404
@@ -75,7 +79,7 @@ func ExampleByRoute() {
 	limit, err := weirhttp.ByRoute(map[string]*weir.Limiter{
 		"/login":      stoppedLimiter(weir.PerMinute(1)),
 		"/search/{q}": stoppedLimiter(weir.PerSecond(2)),
-	}, apiKey)
+	}, customer)
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -92,12 +96,12 @@ func ExampleByRoute() {
 
 // A request costs what it asks for.
 func ExampleWithCost() {
-	limit := weirhttp.ByKey(stoppedLimiter(weir.PerMinute(10)), apiKey, weirhttp.WithCost(func(r *http.Request) int64 {
-		n, err := strconv.ParseInt(r.FormValue("items"), 10, 64)
-		if err != nil || n < 1 {
+	limit := weirhttp.ByKey(stoppedLimiter(weir.PerMinute(10)), customer, weirhttp.WithCost(func(r *http.Request) int64 {
+		n, err := strconv.ParseInt(r.URL.Query().Get("items"), 10, 64) // not r.FormValue, which reads the body
+		if err != nil {
 			return 1
 		}
-		return n
+		return max(n, 1) // 0 would be free
 	}))
 	ask(limit(http.NotFoundHandler()), []string{"Retry-After"}, "/?items=8", "/?items=8", "/?items=100")
 	// Output:
@@ -109,7 +113,7 @@ func ExampleWithCost() {
 
 // What the service failed at, and what it did not have to do, is not counted.
 func ExampleWithRefund() {
-	limit := weirhttp.ByKey(stoppedLimiter(weir.PerMinute(1)), apiKey,
+	limit := weirhttp.ByKey(stoppedLimiter(weir.PerMinute(1)), customer,
 		weirhttp.WithRefund(func(_ *http.Request, status int) bool { return status >= 500 || status == http.StatusNotModified }))
 	mux := http.NewServeMux()
 	mux.HandleFunc("/down", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusBadGateway) })
@@ -124,7 +128,7 @@ func ExampleWithRefund() {
 
 // What would this quota do? Nobody is refused to find out.
 func ExampleWithShadow() {
-	limit := weirhttp.ByKey(stoppedLimiter(weir.PerMinute(1)), apiKey, weirhttp.WithShadow(),
+	limit := weirhttp.ByKey(stoppedLimiter(weir.PerMinute(1)), customer, weirhttp.WithShadow(),
 		weirhttp.WithOnDecision(func(o weirhttp.Outcome) {
 			if o.Shadow {
 				fmt.Println("would have been told to wait", o.RetryAfter)

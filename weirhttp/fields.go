@@ -4,10 +4,11 @@ import (
 	"crypto/rand"
 	"encoding/base64"
 	"encoding/binary"
+	"fmt"
+	"math/bits"
 	"net/http"
 	"strconv"
 	"strings"
-	"sync/atomic"
 	"time"
 	"unsafe"
 
@@ -26,12 +27,14 @@ const (
 	// draft-ietf-httpapi-ratelimit-headers-11:
 	//
 	//	RateLimit-Policy: "business";q=300;w=60
-	//	RateLimit: "business";r=299;t=1
+	//	RateLimit: "business";r=299;t=60
 	//
 	// q is the quota's Limit, w its Period in seconds, left out if that is not a
-	// whole number of them; r what remains; t the seconds until all of it is
-	// there again, or in a refusal what Retry-After says, left out if no wait
-	// would help. Where several policies apply, RateLimit-Policy lists them all,
+	// whole number of them; r what remains; t the seconds until all of it is there
+	// again, or in which r requests are earned, if that is longer: so r in t is
+	// never more than the quota keeps up (section 6). In a refusal t is what
+	// Retry-After says, left out if no wait would help. Numbers end at
+	// 999,999,999,999,999, as those of structured fields do. Where several policies apply, RateLimit-Policy lists them all,
 	// and RateLimit tells of the one that has the say. Later drafts rename
 	// parameters, and will have names of their own here.
 	Draft11 Fields = iota
@@ -39,7 +42,7 @@ const (
 	// Draft11Keyed is Draft11 with the parameter pk, by which callers can tell
 	// their budgets apart: a keyed hash of the partition's key, under a key of
 	// this process that nobody knows. It tells neither the key nor whether two
-	// processes mean the same one.
+	// processes mean the same one. Tiers have none: their budget is of more keys.
 	Draft11Keyed
 
 	// XRateLimit is X-RateLimit-Limit, X-RateLimit-Remaining and
@@ -58,17 +61,11 @@ type teller struct {
 	k0, k1 uint64 // of pk
 }
 
-// told is a policy, and what was last written of it.
+// told is a policy and what it is called.
 type told struct {
-	weir.Policy
-	quoted string
-	text   atomic.Pointer[policyText]
-}
-
-// policyText is an item of RateLimit-Policy without pk.
-type policyText struct {
-	weir.Quota
-	text string
+	name   string // printable ASCII
+	quoted string // as a String of a structured field (RFC 9651, section 3.3.3)
+	tier   bool   // of whole networks
 }
 
 func newTeller(forms []Fields, b budget) *teller {
@@ -76,7 +73,8 @@ func newTeller(forms []Fields, b budget) *teller {
 	for _, policies := range b.groups() {
 		group := make([]told, len(policies))
 		for i, p := range policies {
-			group[i].Policy, group[i].quoted = p, quote(p.Name)
+			name := printable(p.Name)
+			group[i] = told{name, quote(name), strings.HasPrefix(p.Name, weir.IP.String()+"/")}
 		}
 		t.groups = append(t.groups, group)
 	}
@@ -86,21 +84,22 @@ func newTeller(forms []Fields, b budget) *teller {
 	return t
 }
 
-// quote makes a String of a structured field (RFC 9651, section 3.3.3). A pattern
-// of http.ServeMux may have characters that a String may not: they become '_'.
-func quote(name string) string {
-	b := []byte{'"'}
+// printable escapes what a String may not have. Patterns of http.ServeMux may have
+// any bytes.
+func printable(name string) string {
+	var b []byte
 	for _, c := range []byte(name) {
-		switch {
-		case c < ' ' || c > '~':
-			b = append(b, '_')
-		case c == '"' || c == '\\':
-			b = append(b, '\\', c)
-		default:
+		if c < ' ' || c > '~' {
+			b = fmt.Appendf(b, "%%%02X", c)
+		} else {
 			b = append(b, c)
 		}
 	}
-	return string(append(b, '"'))
+	return string(b)
+}
+
+func quote(printable string) string {
+	return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(printable) + `"`
 }
 
 func (t *teller) fields(h http.Header, o Outcome) {
@@ -118,11 +117,11 @@ func (t *teller) fields(h http.Header, o Outcome) {
 // allocation.
 type field struct {
 	values [1]string
-	room   [80]byte
+	room   [112]byte
 }
 
-func (f *field) set(h http.Header, name string, text string) {
-	f.values[0] = text
+func (f *field) set(h http.Header, name string, text []byte) {
+	f.values[0] = unsafeString(text)
 	h[name] = f.values[:1:1]
 }
 
@@ -133,52 +132,58 @@ func (t *teller) draft11(h http.Header, o Outcome, keyed bool) {
 	if keyed {
 		pk = t.appendKey(pkRoom[:0], o)
 	}
-	// RateLimit-Policy is written once for a quota, and mostly the only policy's.
-	policies := new([1]string)
-	policies[0] = group[0].item(t.budget.quota(o, 0))
-	if len(group) > 1 || keyed {
-		var b strings.Builder
-		for i := range group {
-			q := t.budget.quota(o, i)
-			if q.Limit == 0 {
-				continue // a tier, and no IPv6 address
-			}
-			if b.Len() > 0 {
-				b.WriteString(", ")
-			}
-			b.WriteString(group[i].item(q))
-			b.Write(pk)
-		}
-		policies[0] = b.String()
-	}
-	h["Ratelimit-Policy"] = policies[:1:1]
-
 	f := new(field)
-	b := append(f.room[:0], group[o.Policy].quoted...)
-	b = strconv.AppendInt(append(b, ";r="...), o.Remaining, 10)
-	if o.Allowed {
-		b = strconv.AppendInt(append(b, ";t="...), seconds(o.ResetAfter), 10)
-	} else if o.RetryAfter != weir.Never {
-		b = strconv.AppendInt(append(b, ";t="...), o.RetryAfterSeconds(), 10)
+	b := f.room[:0]
+	for i := range group {
+		q := t.budget.quota(o, i)
+		if q.Limit == 0 {
+			continue // a tier, and no IPv6 address
+		}
+		if len(b) > 0 {
+			b = append(b, ", "...)
+		}
+		b = appendNumber(append(b, group[i].quoted...), ";q=", q.Limit)
+		if q.Period%time.Second == 0 {
+			b = appendNumber(b, ";w=", int64(q.Period/time.Second))
+		}
+		if !group[i].tier {
+			b = append(b, pk...)
+		}
 	}
-	f.set(h, "Ratelimit", unsafeString(append(b, pk...)))
+	f.set(h, "Ratelimit-Policy", b)
+
+	f = new(field)
+	says := &group[o.Policy]
+	b = appendNumber(append(f.room[:0], says.quoted...), ";r=", o.Remaining)
+	if o.Allowed {
+		b = appendNumber(b, ";t=", max(seconds(o.ResetAfter), earnedIn(o.Remaining, t.budget.quota(o, o.Policy))))
+	} else if o.RetryAfter != weir.Never {
+		b = appendNumber(b, ";t=", o.RetryAfterSeconds())
+	}
+	if !says.tier {
+		b = append(b, pk...)
+	}
+	f.set(h, "Ratelimit", b)
 }
 
-// item is the policy's item of RateLimit-Policy for a quota, which is nearly
-// always the same one.
-func (p *told) item(q weir.Quota) string {
-	if last := p.text.Load(); last != nil && last.Quota == q {
-		return last.text
+// largestNumber is that of a structured field (RFC 9651, section 3.3.1).
+const largestNumber = 999_999_999_999_999
+
+func appendNumber(b []byte, parameter string, n int64) []byte {
+	return strconv.AppendInt(append(b, parameter...), min(n, largestNumber), 10)
+}
+
+// earnedIn is in how many seconds, rounded up, the quota earns n requests.
+func earnedIn(n int64, q weir.Quota) int64 {
+	hi, lo := bits.Mul64(uint64(n), uint64(q.Period))
+	if hi >= uint64(q.Limit) { // the quota has changed since n was decided by another one
+		return largestNumber
 	}
-	b := strconv.AppendInt([]byte(p.quoted+";q="), q.Limit, 10)
-	if q.Period%time.Second == 0 {
-		b = strconv.AppendInt(append(b, ";w="...), int64(q.Period/time.Second), 10)
+	nanos, rest := bits.Div64(hi, lo, uint64(q.Limit))
+	if rest > 0 {
+		nanos++
 	}
-	now := &policyText{q, string(b)}
-	if p.Limiter.Quota() == q { // and not that of one key, which would push the others' out
-		p.text.Store(now)
-	}
-	return now.text
+	return int64(min((nanos+uint64(time.Second)-1)/uint64(time.Second), largestNumber))
 }
 
 // appendKey appends the parameter pk, a Byte Sequence.
@@ -198,7 +203,7 @@ func xRateLimit(h http.Header, o Outcome) {
 		room   [60]byte
 	})
 	b, at := f.room[:0], 0
-	for i, v := range [...]int64{o.Limit, o.Remaining, time.Now().Unix() + seconds(o.ResetAfter)} {
+	for i, v := range [...]int64{o.Limit, o.Remaining, seconds(time.Duration(time.Now().UnixNano()) + o.ResetAfter)} {
 		b = strconv.AppendInt(b, v, 10)
 		f.values[i] = unsafeString(b[at:])
 		at = len(b)
@@ -210,18 +215,23 @@ func xRateLimit(h http.Header, o Outcome) {
 
 // seconds is d rounded up to whole seconds.
 func seconds(d time.Duration) int64 {
-	return int64((d + time.Second - 1) / time.Second)
+	if d <= 0 {
+		return 0
+	}
+	return int64((d-1)/time.Second) + 1
 }
 
-// problem is the problem document of quota-exceeded.
+// problem is the problem document of quota-exceeded. It names the policy that has
+// the say, also where others are exceeded.
 func (t *teller) problem(o Outcome) string {
-	name := t.groups[t.budget.group(o)][o.Policy].Name
+	// Printable ASCII: what a String of a structured field escapes, JSON does, too.
+	name := t.groups[t.budget.group(o)][o.Policy].quoted
 	return `{
   "type": "https://iana.org/assignments/http-problem-types#quota-exceeded",
   "status": 429,
   "title": "Too many requests.",
   "detail": "The API rate limit for this account has been exceeded.",
-  "violated-policies": [` + strconv.Quote(name) + `]
+  "violated-policies": [` + name + `]
 }`
 }
 

@@ -27,16 +27,16 @@ func TestDraft11(t *testing.T) {
 		status         int
 		policy, limit  string
 	}{
-		{"42", "1", 418, `"business";q=3;w=180`, `"business";r=2;t=60`},
+		{"42", "1", 418, `"business";q=3;w=180`, `"business";r=2;t=120`},
 		{"42", "2", 418, `"business";q=3;w=180`, `"business";r=0;t=180`},
 		{"42", "1", 429, `"business";q=3;w=180`, `"business";r=0;t=60`}, // as Retry-After says
 		{"42", "2", 429, `"business";q=3;w=180`, `"business";r=0;t=120`},
 		{"42", "4", 429, `"business";q=3;w=180`, `"business";r=0`}, // never
-		{"vip", "10", 418, `"business";q=5000;w=3600`, `"business";r=4990;t=8`},
-		{"43", "1", 418, `"business";q=3;w=180`, `"business";r=2;t=60`}, // the key's own quota was not taken for all
-		{"", "1", 418, `"ip";q=3;w=180`, `"ip";r=2;t=60`},
+		{"vip", "10", 418, `"business";q=5000;w=3600`, `"business";r=4990;t=3593`},
+		{"43", "1", 418, `"business";q=3;w=180`, `"business";r=2;t=120`}, // the key's own quota was not taken for all
+		{"", "1", 418, `"ip";q=3;w=180`, `"ip";r=2;t=120`},
 	} {
-		r := get("/contacts")
+		r := getOf("/contacts")
 		r.Header.Set("Business", c.business)
 		r.Header.Set("Cost", c.cost)
 		resp := call(handler, r)
@@ -64,9 +64,27 @@ func TestDraft11FollowsQuota(t *testing.T) {
 			t.Fatal(err)
 		}
 		for range 2 {
-			if got := call(handler, get("/")).Header.Get("RateLimit-Policy"); got != c.want {
+			if got := call(handler, getOf("/")).Header.Get("RateLimit-Policy"); got != c.want {
 				t.Errorf("%s, want %s", got, c.want)
 			}
+		}
+	}
+}
+
+// Numbers end where those of structured fields do, and no product overflows.
+func TestDraft11LargeNumbers(t *testing.T) {
+	for _, c := range []struct {
+		quota  weir.Quota
+		policy string
+		limit  string
+	}{
+		{weir.Quota{Limit: 1 << 60, Period: time.Hour, Burst: 1 << 60}, `"default";q=999999999999999;w=3600`, `"default";r=999999999999999;t=3600`},
+		{weir.Quota{Limit: 2, Period: 3 * time.Hour, Burst: 400_000}, `"default";q=2;w=10800`, `"default";r=399999;t=2159994600`},
+		{weir.Quota{Limit: 7, Period: 7 * time.Second, Burst: 300}, `"default";q=7;w=7`, `"default";r=299;t=299`},
+	} {
+		h := call(weirhttp.ByKey(newLimiter(t, c.quota), everybody, weirhttp.WithFields(weirhttp.Draft11))(teapot), getOf("/")).Header
+		if h.Get("RateLimit-Policy") != c.policy || h.Get("RateLimit") != c.limit {
+			t.Errorf("%v: %s, %s", c.quota, h.Get("RateLimit-Policy"), h.Get("RateLimit"))
 		}
 	}
 }
@@ -83,11 +101,11 @@ func TestDraft11Tiers(t *testing.T) {
 	}
 	handler := weirhttp.New(limiter, weirhttp.Anonymous, weirhttp.WithFields(weirhttp.Draft11), weirhttp.WithProblemType())(teapot)
 	from := func(remote string) *http.Response {
-		r := get("/")
+		r := getOf("/")
 		r.RemoteAddr = remote
 		return call(handler, r)
 	}
-	if h := from("203.0.113.7:1").Header; h.Get("RateLimit-Policy") != `"ip";q=300;w=60` || h.Get("RateLimit") != `"ip";r=299;t=1` {
+	if h := from("203.0.113.7:1").Header; h.Get("RateLimit-Policy") != `"ip";q=300;w=60` || h.Get("RateLimit") != `"ip";r=299;t=60` {
 		t.Errorf("IPv4: %v", h)
 	}
 	var last *http.Response
@@ -108,7 +126,7 @@ func TestDraft11Keyed(t *testing.T) {
 	pk := regexp.MustCompile(`^"business";q=300;w=60;pk=:([A-Za-z0-9+/]{11}=):$`)
 	keyOf := func(handler http.Handler, business string) string {
 		t.Helper()
-		r := get("/contacts")
+		r := getOf("/contacts")
 		r.Header.Set("Business", business)
 		h := call(handler, r).Header
 		m := pk.FindStringSubmatch(h.Get("RateLimit-Policy"))
@@ -139,17 +157,36 @@ func TestDraft11Keyed(t *testing.T) {
 	}
 }
 
+// A tier's budget is of more keys than the one whose pk could be told.
+func TestDraft11KeyedTiers(t *testing.T) {
+	resolver, err := weir.NewResolver(sourceOf)
+	if err != nil {
+		t.Fatal(err)
+	}
+	limiter, err := weir.NewPartitionLimiter(resolver, forAll(weir.PerMinute(300)), weir.WithClock(stopped), weir.WithIPv6Tier(48, weir.PerMinute(2)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := getOf("/")
+	r.RemoteAddr = "[2001:db8::1]:1"
+	h := call(weirhttp.New(limiter, weirhttp.Anonymous, weirhttp.WithFields(weirhttp.Draft11Keyed))(teapot), r).Header
+	if !regexp.MustCompile(`^"ip";q=300;w=60;pk=:.{12}:, "ip/48";q=2;w=60$`).MatchString(h.Get("RateLimit-Policy")) || h.Get("RateLimit") != `"ip/48";r=1;t=30` {
+		t.Errorf("%v", h)
+	}
+}
+
 func TestXRateLimit(t *testing.T) {
 	handler := weirhttp.ByKey(newLimiter(t, weir.Quota{Limit: 3, Period: 3 * time.Hour}), everybody, weirhttp.WithFields(weirhttp.XRateLimit))(teapot)
 	for i, want := range []struct {
 		remaining string
-		reset     int64
-	}{{"2", 3600}, {"1", 7200}, {"0", 10800}, {"0", 10800}} {
-		before := time.Now().Unix()
-		h := call(handler, get("/")).Header
-		after := time.Now().Unix()
+		reset     time.Duration
+	}{{"2", time.Hour}, {"1", 2 * time.Hour}, {"0", 3 * time.Hour}, {"0", 3 * time.Hour}} {
+		before := time.Now()
+		h := call(handler, getOf("/")).Header
+		after := time.Now()
 		reset, err := strconv.ParseInt(h.Get("X-RateLimit-Reset"), 10, 64)
-		if err != nil || reset < before+want.reset || reset > after+want.reset || h.Get("X-RateLimit-Limit") != "3" || h.Get("X-RateLimit-Remaining") != want.remaining {
+		// Never before the truth, and less than a second after it.
+		if err != nil || time.Unix(reset, 0).Before(before.Add(want.reset)) || !time.Unix(reset, 0).Before(after.Add(want.reset+time.Second)) || h.Get("X-RateLimit-Limit") != "3" || h.Get("X-RateLimit-Remaining") != want.remaining {
 			t.Errorf("%d: %v", i, h)
 		}
 	}

@@ -86,8 +86,8 @@ func ByKey(limiter *weir.Limiter, key func(*http.Request) string, opts ...Option
 // ByMulti is [ByKey] for several quotas at once, all or nothing: see [weir.Multi].
 // The policies are named "default", "default-2" and so on, see [WithPolicyName].
 func ByMulti(limiter *weir.Multi, key func(*http.Request) string, opts ...Option) func(http.Handler) http.Handler {
-	if limiter == nil {
-		panic("weirhttp: ByMulti: nil limiter")
+	if limiter == nil || limiter.Limiter(0) == nil {
+		panic("weirhttp: ByMulti: nil limiter, or one that NewMulti has not made")
 	}
 	if key == nil {
 		panic("weirhttp: ByMulti: nil key")

@@ -28,9 +28,10 @@ func WithRefusal(answer func(w http.ResponseWriter, r *http.Request, d weir.Deci
 }
 
 // WithCost sets what a request costs, such as the number of items that it asks
-// for; without it, each costs 1. One that costs 0 is not limited at all. A cost
-// below 0, or above the burst, is refused without a Retry-After: no wait would
-// help. It must not read the body, which is the handler's.
+// for; without it, each costs 1. One that costs 0 is not limited at all, so never
+// let the caller choose that: max(1, n). Take n from where the handler takes it. A
+// cost below 0, or above the burst, is refused without a Retry-After: no wait would
+// help. It must not read the body, which is the handler's, as r.FormValue does.
 func WithCost(cost func(*http.Request) int64) Option {
 	if cost == nil {
 		panic("weirhttp: WithCost: nil function")
@@ -54,11 +55,17 @@ func WithSkip(skip func(*http.Request) bool) Option {
 //
 // Until then it counts, so callers cannot have more requests on their way than
 // the quota admits. The status is 200 if the handler wrote nothing. Nothing is
-// given back if it panics, or if it took the connection over.
+// given back if it panics, if it took the connection over, or if it took longer
+// than the Decision's ResetAfter: then it is earned back already (see
+// [weir.Limiter.Refund]).
+//
+// What is given back is not limited: whoever finds a request that ends in such a
+// status can repeat it without end. A caller can always get a 304 from
+// [http.ServeContent], and a 5xx costs the service most of all.
 //
 // The handler then gets a ResponseWriter that notes the status: one allocation a
-// request. It flushes, and what else the server's own can do,
-// [http.ResponseController] finds.
+// request. It flushes, can be taken over, and what else the server's own can do,
+// [http.ResponseController] finds; [http.Pusher] is not passed on.
 func WithRefund(giveBack func(r *http.Request, status int) bool) Option {
 	if giveBack == nil {
 		panic("weirhttp: WithRefund: nil function")

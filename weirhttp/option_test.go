@@ -1,6 +1,7 @@
 package weirhttp_test
 
 import (
+	"errors"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -19,12 +20,12 @@ func three(t testing.TB) *weir.Limiter {
 	return newLimiter(t, weir.Quota{Limit: 3, Period: 3 * time.Hour})
 }
 
-func get(path string) *http.Request { return httptest.NewRequest(http.MethodGet, path, nil) }
+func getOf(path string) *http.Request { return httptest.NewRequest(http.MethodGet, path, nil) }
 
 // statuses are what the handler answers to so many requests.
 func statuses(handler http.Handler, n int, path string) (all []int) {
 	for range n {
-		all = append(all, call(handler, get(path)).StatusCode)
+		all = append(all, call(handler, getOf(path)).StatusCode)
 	}
 	return all
 }
@@ -65,7 +66,7 @@ func TestWithCost(t *testing.T) {
 		{"-1", 429, ""},
 		{"3", 429, "10800"},
 	} {
-		resp := call(handler, get("/?n="+c.n))
+		resp := call(handler, getOf("/?n="+c.n))
 		if resp.StatusCode != c.status || resp.Header.Get("Retry-After") != c.retryAfter {
 			t.Errorf("cost %s: %d, Retry-After %q", c.n, resp.StatusCode, resp.Header.Get("Retry-After"))
 		}
@@ -101,7 +102,7 @@ func TestWithShadow(t *testing.T) {
 	if s := limiter.Stats(); s.Admitted != 3 || s.Refused != 2 {
 		t.Errorf("counted %+v", s)
 	}
-	if resp := call(handler, get("/")); resp.Header.Get("X-RateLimit-Remaining") != "0" || resp.Header.Get("Retry-After") != "" {
+	if resp := call(handler, getOf("/")); resp.Header.Get("X-RateLimit-Remaining") != "0" || resp.Header.Get("Retry-After") != "" {
 		t.Errorf("told %v", resp.Header)
 	}
 }
@@ -113,7 +114,7 @@ func TestWithOnDecision(t *testing.T) {
 		weirhttp.WithOnDecision(func(o weirhttp.Outcome) { second = append(second, o) }),
 		weirhttp.WithJitter(time.Hour))
 	handler := limit(teapot)
-	r := get("/contacts")
+	r := getOf("/contacts")
 	r.Header.Set("Business", "42")
 	call(handler, r)
 	call(handler, r)
@@ -130,10 +131,10 @@ func TestWithOnDecision(t *testing.T) {
 func TestWithJitter(t *testing.T) {
 	const most = 10 * time.Second
 	handler := weirhttp.ByKey(newLimiter(t, oneIn17s), everybody, weirhttp.WithJitter(most))(teapot)
-	call(handler, get("/"))
+	call(handler, getOf("/"))
 	seen := map[string]bool{}
 	for range 300 {
-		told := call(handler, get("/")).Header.Get("Retry-After")
+		told := call(handler, getOf("/")).Header.Get("Retry-After")
 		seen[told] = true
 		if n, err := strconv.Atoi(told); err != nil || n < 17 || n > 27 {
 			t.Fatalf("Retry-After %q", told)
@@ -144,23 +145,29 @@ func TestWithJitter(t *testing.T) {
 	}
 	never := weirhttp.ByKey(newLimiter(t, oneIn17s), everybody, weirhttp.WithJitter(most),
 		weirhttp.WithCost(func(*http.Request) int64 { return 2 }))(teapot)
-	if told, ok := call(never, get("/")).Header["Retry-After"]; ok {
+	if told, ok := call(never, getOf("/")).Header["Retry-After"]; ok {
 		t.Errorf("no wait would help, and yet %q", told)
 	}
 }
 
-func TestByMulti(t *testing.T) {
+func newTestMulti(t testing.TB) *weir.Multi {
+	t.Helper()
 	m, err := weir.NewMulti([]weir.Quota{{Limit: 5, Period: 5 * time.Hour}, {Limit: 2, Period: 2 * time.Minute}}, weir.WithClock(stopped))
 	if err != nil {
 		t.Fatal(err)
 	}
+	return m
+}
+
+func TestByMulti(t *testing.T) {
+	m := newTestMulti(t)
 	var last weirhttp.Outcome
 	handler := weirhttp.ByMulti(m, everybody, weirhttp.WithPolicyName("api"), weirhttp.WithFields(weirhttp.Draft11),
 		weirhttp.WithRefund(func(_ *http.Request, status int) bool { return status == http.StatusTeapot }),
 		weirhttp.WithOnDecision(func(o weirhttp.Outcome) { last = o }))(teapot)
 	checkStatuses(t, "all given back", statuses(handler, 9, "/"), 418, 418, 418, 418, 418, 418, 418, 418, 418)
 	m.AllowN("everybody", 2)
-	resp := call(handler, get("/"))
+	resp := call(handler, getOf("/"))
 	if resp.StatusCode != 429 || resp.Header.Get("Retry-After") != "60" || last.Policy != 1 || last.Text != "everybody" {
 		t.Errorf("%d, %v, %+v", resp.StatusCode, resp.Header, last)
 	}
@@ -197,7 +204,7 @@ func TestWithRefund(t *testing.T) {
 			statusSeen = status
 			return r.URL.Path == "/" && status >= 500
 		}))(c.handler)
-		handler.ServeHTTP(httptest.NewRecorder(), get("/"))
+		handler.ServeHTTP(httptest.NewRecorder(), getOf("/"))
 		want := int64(3)
 		if c.counts {
 			want = 2
@@ -205,6 +212,33 @@ func TestWithRefund(t *testing.T) {
 		if left := limiter.Peek("everybody").Remaining; left != want {
 			t.Errorf("%s: %d left, want %d (status %d)", c.what, left, want, statusSeen)
 		}
+	}
+}
+
+// What took longer than its debt lasts is earned back already.
+func TestRefundNotTooLate(t *testing.T) {
+	limiter := newLimiter(t, weir.Quota{Limit: 3, Period: 3 * time.Millisecond})
+	handler := weirhttp.ByKey(limiter, everybody, weirhttp.WithRefund(func(*http.Request, int) bool { return true }))(
+		http.HandlerFunc(func(http.ResponseWriter, *http.Request) { time.Sleep(2 * time.Millisecond) }))
+	call(handler, getOf("/")) // its debt lasts a millisecond
+	if left := limiter.Peek("everybody").Remaining; left != 2 {
+		t.Errorf("%d left by a clock that stands still", left)
+	}
+}
+
+// What the handler asks of the writer, and cannot have, it is told.
+func TestRefundTellsFlushErrors(t *testing.T) {
+	limiter := three(t)
+	handler := weirhttp.ByKey(limiter, everybody, weirhttp.WithRefund(func(_ *http.Request, status int) bool { return status == 503 }))(
+		http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			if err := http.NewResponseController(w).Flush(); !errors.Is(err, http.ErrNotSupported) {
+				t.Errorf("flushing what cannot be flushed: %v", err)
+			}
+			w.WriteHeader(503)
+		}))
+	handler.ServeHTTP(headerOnly{http.Header{}}, getOf("/"))
+	if left := limiter.Peek("everybody").Remaining; left != 3 {
+		t.Errorf("%d left", left)
 	}
 }
 
@@ -218,7 +252,7 @@ func TestRefundOnlyWhatWasSpent(t *testing.T) {
 		}
 		limiter.AllowN("everybody", 3)
 		handler := weirhttp.ByKey(limiter, everybody, opts...)(teapot)
-		call(handler, get("/"))
+		call(handler, getOf("/"))
 		if left := limiter.Peek("everybody").Remaining; left != 0 {
 			t.Errorf("shadow %v: %d given back", shadow, left)
 		}
@@ -265,8 +299,8 @@ func TestRefundKeepsTheWriter(t *testing.T) {
 // The body of the problem type is valid, and of its length.
 func TestWithProblemType(t *testing.T) {
 	handler := weirhttp.New(newPartitionLimiter(t, oneIn17s), describe, weirhttp.WithProblemType())(teapot)
-	call(handler, get("/"))
-	resp := call(handler, get("/"))
+	call(handler, getOf("/"))
+	resp := call(handler, getOf("/"))
 	const want = `{
   "type": "https://iana.org/assignments/http-problem-types#quota-exceeded",
   "status": 429,
@@ -297,7 +331,8 @@ func TestOptionsPanic(t *testing.T) {
 		"WithPolicyName, empty":   func() { weirhttp.WithPolicyName("") },
 		"WithPolicyName, a quote": func() { weirhttp.WithPolicyName(`a"b`) },
 		"ByMulti, nil limiter":    func() { weirhttp.ByMulti(nil, everybody) },
-		"ByMulti, nil key":        func() { weirhttp.ByMulti(new(weir.Multi), nil) },
+		"ByMulti, zero limiter":   func() { weirhttp.ByMulti(new(weir.Multi), everybody) },
+		"ByMulti, nil key":        func() { weirhttp.ByMulti(newTestMulti(t), nil) },
 		"ByRoute, nil key":        func() { weirhttp.ByRoute(nil, nil) },
 	} {
 		func() {
@@ -313,7 +348,7 @@ func TestOptionsPanic(t *testing.T) {
 
 // Options that are on cost what their documentation says, and no more.
 func TestOptionsAllocate(t *testing.T) {
-	r := get("/contacts")
+	r := getOf("/contacts")
 	r.Header.Set("Business", "42")
 	for _, c := range []struct {
 		what string
@@ -324,6 +359,7 @@ func TestOptionsAllocate(t *testing.T) {
 			weirhttp.WithCost(func(*http.Request) int64 { return 2 }), weirhttp.WithSkip(func(*http.Request) bool { return false })}},
 		{"refund", 1, []weirhttp.Option{weirhttp.WithRefund(func(*http.Request, int) bool { return true })}},
 		{"draft 11, two fields", 2, []weirhttp.Option{weirhttp.WithFields(weirhttp.Draft11)}},
+		{"draft 11 with pk, two fields", 3, []weirhttp.Option{weirhttp.WithFields(weirhttp.Draft11Keyed)}},
 		{"X-RateLimit, three fields", 1, []weirhttp.Option{weirhttp.WithFields(weirhttp.XRateLimit)}},
 	} {
 		handler := weirhttp.New(newPartitionLimiter(t, plenty), describe, c.opts...)(nothing)

@@ -2,16 +2,22 @@ package weirhttp
 
 import (
 	"bufio"
+	"errors"
 	"io"
 	"net"
 	"net/http"
+	"time"
 )
 
 // serveAndRefund serves an admitted request and gives its cost back if the answer
 // is one that does not count.
 func (m *middleware) serveAndRefund(w http.ResponseWriter, r *http.Request, o Outcome, next http.Handler) {
 	noted := &statusWriter{ResponseWriter: w}
+	began := time.Now()
 	next.ServeHTTP(noted, r)
+	if time.Since(began) >= o.ResetAfter {
+		return // earned back long ago; giving it back now would admit more than the quota
+	}
 	if noted.status == 0 {
 		noted.status = http.StatusOK
 	}
@@ -48,19 +54,23 @@ func (w *statusWriter) Write(p []byte) (int, error) {
 
 // ReadFrom lets io.Copy use what the server's own writer can do, such as sendfile.
 func (w *statusWriter) ReadFrom(src io.Reader) (int64, error) {
-	if w.status == 0 {
+	n, err := io.Copy(w.ResponseWriter, src)
+	if w.status == 0 && n > 0 {
 		w.status = http.StatusOK
 	}
-	return io.Copy(w.ResponseWriter, src)
+	return n, err
 }
 
 // Flush is for handlers that ask for an http.Flusher.
-func (w *statusWriter) Flush() {
-	if w.status == 0 {
+func (w *statusWriter) Flush() { _ = w.FlushError() }
+
+// FlushError is what http.ResponseController asks for.
+func (w *statusWriter) FlushError() error {
+	err := http.NewResponseController(w.ResponseWriter).Flush()
+	if w.status == 0 && !errors.Is(err, http.ErrNotSupported) {
 		w.status = http.StatusOK
 	}
-	// A writer that cannot flush has nowhere to say so here.
-	_ = http.NewResponseController(w.ResponseWriter).Flush()
+	return err
 }
 
 // Hijack is for those who take the connection over; http.ResponseController finds

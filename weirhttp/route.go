@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"net/http"
+	"net/url"
 	"slices"
 
 	"github.com/weirhq/weir"
@@ -20,6 +21,10 @@ import (
 // It is the routing of a ServeMux of its own, so it belongs outside the one that
 // serves, and a router of another kind must match paths as that does; a path that
 // is not clean counts as what it is redirected to. Key does not see path values.
+//
+// Use the very patterns that the serving mux has. A host or a method that it does
+// not insist on is the caller's choice: if "POST /login" is limited and "/login" is
+// served, PUT /login is not limited.
 //
 // Limits by route and by partition go together as two middlewares, one around the
 // other. What the outer one has spent on a request that the inner one refuses, it
@@ -70,14 +75,32 @@ func (b *routes) handle(pattern string) (err error) {
 }
 
 func (b *routes) decide(r *http.Request, cost int64) (o Outcome) {
-	// The pattern also of what the mux would only redirect: it has a budget too.
-	if _, o.Route = b.mux.Handler(r); o.Route == "" {
-		o.Route = unrouted
+	if o.Route = b.match(r); o.Route == unrouted {
 		return o
 	}
 	o.Text = b.key(r)
 	o.Decision = b.limiter(o).AllowN(o.Text, cost)
 	return o
+}
+
+// match returns the pattern of a request, also of one that the mux would only
+// redirect: it has a budget, too. For CONNECT, ServeMux reports the path that it
+// would redirect to, which is what the caller sent, in place of the pattern, and
+// does not take an empty path for "/".
+func (b *routes) match(r *http.Request) string {
+	_, pattern := b.mux.Handler(r)
+	if _, known := b.at[pattern]; known {
+		return pattern
+	}
+	if r.Method != http.MethodConnect || pattern == "" && r.URL.Path != "" {
+		return unrouted
+	}
+	redirected := *r
+	redirected.URL = &url.URL{Host: r.URL.Host, Path: r.URL.Path + "/"}
+	if _, pattern = b.mux.Handler(&redirected); pattern == "" {
+		return unrouted
+	}
+	return pattern
 }
 
 func (b *routes) limiter(o Outcome) *weir.Limiter { return b.policies[b.group(o)][0].Limiter }

@@ -61,6 +61,37 @@ func TestByRoute(t *testing.T) {
 	}
 }
 
+// The path of a CONNECT is the caller's, and no name of a route.
+func TestByRouteConnect(t *testing.T) {
+	one := func() *weir.Limiter { return newLimiter(t, weir.Quota{Limit: 1, Period: time.Hour}) }
+	var last weirhttp.Outcome
+	limit, err := weirhttp.ByRoute(map[string]*weir.Limiter{"/": one(), "/a": one(), "/files/{id}/": one()}, everybody,
+		weirhttp.WithOnDecision(func(o weirhttp.Outcome) { last = o }))
+	if err != nil {
+		t.Fatal(err)
+	}
+	handler := limit(teapot)
+	for i, c := range []struct {
+		path   string
+		status int
+		route  string
+	}{
+		{"/files/7\nevil", 418, "/files/{id}/"},
+		{"/files/8", 429, "/files/{id}/"},
+		{"/a", 418, "/a"},
+		{"", 418, "/"}, // CONNECT example.com:443
+		{"", 429, "/"},
+		{"/other", 429, "/"},
+	} {
+		r := getOf("/")
+		r.Method = http.MethodConnect
+		r.URL.Path = c.path
+		if resp := call(handler, r); resp.StatusCode != c.status || last.Route != c.route {
+			t.Errorf("%d: %q: %d by %q", i, c.path, resp.StatusCode, last.Route)
+		}
+	}
+}
+
 func TestByRouteErrors(t *testing.T) {
 	l := newLimiter(t, plenty)
 	for _, c := range []struct {
@@ -90,8 +121,8 @@ func TestByRouteQuotesPatterns(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := get("/gr%C3%B6%C3%9Fe%22")
-	if got := call(limit(teapot), r).Header.Get("RateLimit-Policy"); got != `"/gr____e\"";q=1099511627776;w=3600` {
+	r := getOf("/gr%C3%B6%C3%9Fe%22")
+	if got := call(limit(teapot), r).Header.Get("RateLimit-Policy"); got != `"/gr%C3%B6%C3%9Fe\"";q=1099511627776;w=3600` {
 		t.Errorf("%s", got)
 	}
 }
@@ -102,7 +133,7 @@ func TestByRouteDoesNotAllocate(t *testing.T) {
 		t.Fatal(err)
 	}
 	handler := limit(nothing)
-	w, r := headerOnly{http.Header{}}, get("/contacts")
+	w, r := headerOnly{http.Header{}}, getOf("/contacts")
 	if got := testing.AllocsPerRun(1000, func() { handler.ServeHTTP(w, r) }); got != 0 {
 		t.Errorf("%v allocations", got)
 	}

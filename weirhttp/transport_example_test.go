@@ -39,7 +39,10 @@ func ExampleTransport() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	client := &http.Client{Transport: &weirhttp.Transport{Pace: pace}}
+	client := &http.Client{
+		Transport: &weirhttp.Transport{Pace: pace},
+		Timeout:   5 * time.Minute, // standing in line included
+	}
 
 	resp, err := client.Get(api + "/contacts")
 	if err != nil {

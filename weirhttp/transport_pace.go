@@ -81,7 +81,7 @@ func (t *Transport) pass(ctx context.Context, key string) error {
 	l, _ := t.lines.enter(key)
 	defer t.lines.leave(l)
 	before := l.look()
-	if left := before.left(); left > t.maxWait() {
+	if left := before.left(); left > max(t.maxWait(), 0) {
 		return &HeldError{key, before.asked, left, t.maxWait()}
 	}
 	// A hold that comes before the place is taken counts twice: it waits too long.
