@@ -17,8 +17,8 @@ import (
 	"github.com/weirhq/weir"
 )
 
-// longestDemo ends a demonstration that hangs. One takes less than 2 seconds on an
-// ordinary machine, one of them spent on waiting as told.
+// longestDemo ends a demonstration that hangs. One takes less than 4 seconds on an
+// ordinary machine, two of them spent on waiting as told.
 const longestDemo = 12 * time.Second
 
 // A demo says how to demonstrate. Tests set it otherwise than main does, to see
@@ -76,6 +76,9 @@ func demonstrate(ctx context.Context, out io.Writer, d demo) (err error) {
 		return err
 	}
 	if err := proveRetryAfter(ctx, out, c, streams[2]); err != nil {
+		return err
+	}
+	if err := operate(ctx, out, svc); err != nil {
 		return err
 	}
 	printConclusion(out)

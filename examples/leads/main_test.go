@@ -6,7 +6,10 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"os"
+	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -34,6 +37,11 @@ func TestRun(t *testing.T) {
 		`(?m)^    HTTP/1\.1 429 Too Many Requests$`,
 		`(?m)^    Retry-After: 1$`,
 		`(?m)^  after 1\.\d+ s  GET /me  200 +as told: admitted$`,
+		`(?m)^  RateLimit-Policy: "business";q=300;w=60$`,
+		`(?m)^  file reloaded, 600 a minute now: 3\d\d more admitted`,
+		`(?m)^  a bad file changes nothing: line 3, `,
+		`(?m)^  weirhttp\.Transport waits as told: \d attempts, status 200`,
+		`(?m)^  /debug/weir: business, 6\d\d admitted`,
 		`(?m)^All of it is what the limits demand\.$`,
 	} {
 		if !regexp.MustCompile(want).MatchString(stdout.String()) {
@@ -99,6 +107,64 @@ func TestRunServe(t *testing.T) {
 	}
 }
 
+// With a quota file and a debug page, both are in use.
+func TestRunServeQuotasAndDebug(t *testing.T) {
+	quotas := filepath.Join(t.TempDir(), "quotas.json")
+	text := `{"quotas": {"business": "300/1m", "business-intake": "300/1m", "user": "300/1m", "ip": "2/1h"}}`
+	if err := os.WriteFile(quotas, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	ctx, interrupt := context.WithCancel(t.Context())
+	defer interrupt()
+	out, stdout := io.Pipe()
+	var stderr strings.Builder
+	status := make(chan int, 1)
+	go func() {
+		status <- run(ctx, []string{"-serve", "-addr", "127.0.0.1:0", "-quotas", quotas, "-debug", "127.0.0.1:0"}, stdout, &stderr)
+		stdout.Close()
+	}()
+	lines := bufio.NewScanner(out)
+	var base, page string
+	for page == "" && lines.Scan() {
+		url := regexp.MustCompile(`http://[\d.:]+\d(/debug/weir)?`).FindString(lines.Text())
+		switch {
+		case base == "":
+			base = url
+		case strings.HasSuffix(url, "/debug/weir"):
+			page = url
+		}
+	}
+	if page == "" {
+		t.Fatal("no address of the page: ", <-status, stderr.String())
+	}
+	go io.Copy(io.Discard, out)
+	var got []int
+	for range 3 {
+		resp, err := http.Get(base + "/health")
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp.Body.Close()
+		got = append(got, resp.StatusCode)
+	}
+	if !slices.Equal(got, []int{200, 200, 429}) {
+		t.Errorf("statuses %v under 2 an hour", got)
+	}
+	resp, err := http.Get(page + "?format=json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(resp.Body)
+	if err != nil || !strings.Contains(string(body), `"2/1h"`) {
+		t.Errorf("%v, page %s", err, body)
+	}
+	interrupt()
+	if got := <-status; got != 0 {
+		t.Errorf("status %d: %s", got, &stderr)
+	}
+}
+
 func TestRunRefusesArguments(t *testing.T) {
 	taken, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -113,6 +179,8 @@ func TestRunRefusesArguments(t *testing.T) {
 		{[]string{"-nope"}, 2, "-nope"},
 		{[]string{"serve"}, 2, `unexpected argument "serve"`},
 		{[]string{"-serve", "-addr", taken.Addr().String()}, 1, taken.Addr().String()},
+		{[]string{"-serve", "-addr", "127.0.0.1:0", "-debug", taken.Addr().String()}, 1, taken.Addr().String()},
+		{[]string{"-serve", "-addr", "127.0.0.1:0", "-quotas", "none.json"}, 1, "none.json"},
 		{[]string{"-h"}, 0, "-serve"},
 	} {
 		var stdout, stderr strings.Builder

@@ -48,8 +48,8 @@ func (s *service) describe(r *http.Request) weir.Request {
 
 // handler is the API behind its limits: what is not refused goes on to the
 // endpoints. Describe is s.describe, or something around it.
-func (s *service) handler(describe func(*http.Request) weir.Request) http.Handler {
-	limit := weirhttp.New(s.limiter, describe)
+func (s *service) handler(describe func(*http.Request) weir.Request, opts ...weirhttp.Option) http.Handler {
+	limit := weirhttp.New(s.limiter, describe, opts...)
 
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /health", s.ok)
