@@ -21,9 +21,9 @@ const (
 	numResults
 )
 
-// historySeconds is how many seconds are shown. The ring has some more: what a
-// stripe has counted in a second may come into it as late as when the stripe is
-// next used, and must find its cell unless it is too old to be shown.
+// historySeconds is how many seconds are shown. The ring has some more, so that
+// those who count on do not overwrite what a reader wants who has read the clock
+// some time ago; 512 makes its index a mask.
 const (
 	historySeconds = 300
 	ringSeconds    = 512
@@ -69,11 +69,11 @@ func (c *secondCount) add(word uint64) (other uint64) {
 }
 
 // debugCounts are the counts by reason and by second. Each goroutine counts in a
-// stripe, nearly always its own, in one cache line. There is one word for the present second; whoever
-// comes first in a later one takes the word of the earlier, and adds it to the
-// history, which all stripes share. So that happens once a second at most, and
-// nobody has to come by for it to happen: a word that no one has taken is still
-// found in its stripe, under its second.
+// stripe, nearly always its own, in one cache line. There is one word for the
+// present second; whoever comes first in a later one takes the word of the
+// earlier, and adds it to the history, which all stripes share. So that happens
+// once a second at most, and nobody has to come by for it to happen: a word that
+// no one has taken is still found in its stripe, under its second.
 //
 // A count is in one place at a time, or for an instant, with who carries it from
 // the stripe to the history, in none. Readers look at the history first: what they

@@ -153,8 +153,8 @@ type statsCache struct {
 	stats [numPartitions][]weir.Stats // the slices are never written again
 }
 
-// get counts again once a second at most, and when counting takes long, more seldom, so that it
-// takes a tenth of one core at most.
+// get counts again once a second at most, and when counting takes long, more
+// seldom, so that it takes a tenth of one core at most.
 func (c *statsCache) get(limiter *weir.PartitionLimiter) [numPartitions][]weir.Stats {
 	c.mu.Lock()
 	defer c.mu.Unlock()

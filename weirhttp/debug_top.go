@@ -108,8 +108,7 @@ func (st *topStripe) turn(period uint64) {
 	}
 	st.summaries[period%2].reset()
 	if period > st.period+1 {
-		st.summaries[st.period%2].reset()
-		st.summaries[(st.period+1)%2].reset()
+		st.summaries[1-period%2].reset()
 	}
 	st.period = period
 }

@@ -127,7 +127,7 @@ var Trials = []Trial{
 	},
 	{
 		Name: "counts-shared", Title: "one stripe of counters for everybody",
-		Why:   "Refusals of a hot key write nothing but their count: with a shared one, its line goes to and fro between the cores. In runs as " +
+		Why: "Refusals of a hot key write nothing but their count: with a shared one, its line goes to and fro between the cores. In runs as " +
 			"short as these the callers hardly meet; docs/scaling.md measures it for longer: 1.4 to 2.8 times as slow.",
 		Edits: []Edit{{"counters.go", "\treturn &c.stripes[i]\n", "\treturn &c.stripes[i&0]\n"}},
 		Rows:  []Row{refused, pair},
