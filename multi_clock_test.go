@@ -34,7 +34,7 @@ func newHooked(t *testing.T, quotas ...Quota) (*Multi, *hookClock) {
 	t.Helper()
 	clock := new(hookClock)
 	clock.nanos.Store(int64(time.Hour))
-	m, err := NewMulti(quotas, WithClock(clock.now), WithMaxKeys(150))
+	m, err := NewMulti(quotas, WithClock(clock.now), WithMaxKeys(int(fillSlots(1))-1))
 	if err != nil {
 		t.Fatal(err)
 	}
