@@ -105,6 +105,12 @@ func TestMultiEdges(t *testing.T) {
 	if s := m.Limiter(0).Stats(); s.Refused != 2 {
 		t.Errorf("a look counts: %+v", s)
 	}
+	m.Limiter(1).AllowN("b", 30)
+	d, speaks := m.AllowN("b", 0)
+	wantDecision(t, "a look where the second has none", d, Decision{Limit: 30, RetryAfter: 2 * time.Second, ResetAfter: time.Minute})
+	if speaks != 1 {
+		t.Errorf("quota %d has the say", speaks)
+	}
 }
 
 // Keys of different quotas are independent, and only as many quotas are asked as
