@@ -66,7 +66,7 @@ func TestFurtherQuotas(t *testing.T) {
 			}
 		}
 		r := p.Decide(context.Background(), req, 1)
-		if r.Allowed {
+		if want := map[Partition]Reason{User: ByUser, IP: Anonymous}[r.Key.Partition]; r.Allowed || r.Reason != want {
 			t.Errorf("%+v", r)
 		}
 		p.Refund(r.Key, 2)
@@ -163,6 +163,15 @@ func TestPoliciesOfOtherPartitions(t *testing.T) {
 		t.Errorf("after a reset: %+v", d)
 	}
 	p.Reset(PartitionKey{Partition: numPartitions}) // of no partition: nothing happens
+	if r := p.DecideKey(PartitionKey{Partition: numPartitions}, 1); r.RetryAfter != Never {
+		t.Errorf("a key of no partition: %+v", r)
+	}
+	if r := p.DecideKey(key, 1); r.Allowed || r.Policy != 1 || r.Key != key {
+		t.Errorf("%+v", r)
+	}
+	if q := p.Quota(PartitionKey{Prefix: netip.MustParsePrefix("203.0.113.7/32")}, 1); q != (Quota{}) {
+		t.Errorf("IPv4 has a tier: %v", q)
+	}
 	one, _ := newTestPolicies(t)
 	v6 := PartitionKey{Prefix: netip.MustParsePrefix("2001:db8::/64")}
 	one.AllowKey(v6, 300)
