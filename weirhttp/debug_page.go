@@ -42,7 +42,8 @@ func hashSource(text string) string {
 }
 
 // newDebugPage parses the template for each Debug, rather than once for the
-// package: so a program without a Debug is not linked with what templates need.
+// package: so a program without a Debug is not linked with most of what templates
+// need, and is larger by 0.5 MB rather than by 4.
 func newDebugPage() *template.Template {
 	return template.Must(template.New("debug").Funcs(template.FuncMap{
 		"bytes":  formatBytes,
