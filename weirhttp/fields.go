@@ -186,15 +186,24 @@ func earnedIn(n int64, q weir.Quota) int64 {
 	return int64(min((nanos+uint64(time.Second)-1)/uint64(time.Second), largestNumber))
 }
 
-// appendKey appends the parameter pk, a Byte Sequence.
+// appendKey appends the parameter pk, a Byte Sequence: a hash of the key, hashed
+// once more with the group that it is of, so that business 42 and user 42 differ.
 func (t *teller) appendKey(b []byte, o Outcome) []byte {
+	var room [len("ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff/128")]byte
 	text := o.Text
-	if o.Text == "" {
-		text = o.Key.String()
+	switch {
+	case o.Key.Partition != weir.IP:
+		text = o.Key.ID
+	case text == "":
+		text = unsafeString(o.Key.Prefix.AppendTo(room[:0]))
 	}
-	sum := binary.BigEndian.AppendUint64(make([]byte, 0, 8), siphash.Sum64(t.k0, t.k1, o.Route+"\x00"+text))
+	var both [16]byte
+	binary.BigEndian.PutUint64(both[:8], siphash.Sum64(t.k0, t.k1, text))
+	binary.BigEndian.PutUint64(both[8:], uint64(t.budget.group(o)))
+	var sum [8]byte
+	binary.BigEndian.PutUint64(sum[:], siphash.Sum64(t.k0, t.k1, unsafeString(both[:])))
 	b = append(b, ";pk=:"...)
-	return append(base64.StdEncoding.AppendEncode(b, sum), ':')
+	return append(base64.StdEncoding.AppendEncode(b, sum[:]), ':')
 }
 
 func xRateLimit(h http.Header, o Outcome) {

@@ -5,6 +5,7 @@ import (
 	"net/http/httptest"
 	"regexp"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -151,6 +152,11 @@ func TestDraft11Keyed(t *testing.T) {
 	}
 	if b := keyOf(one, "43"); b == a {
 		t.Error("two keys have the same pk")
+	}
+	user := getOf("/contacts")
+	user.Header.Set("User", "42")
+	if got := call(one, user).Header.Get("RateLimit"); strings.Contains(got, a) {
+		t.Errorf("user 42 has the pk of business 42: %s", got)
 	}
 	if b := keyOf(two, "42"); b == a {
 		t.Error("two middlewares give the same pk, so it can be computed")

@@ -359,7 +359,7 @@ func TestOptionsAllocate(t *testing.T) {
 			weirhttp.WithCost(func(*http.Request) int64 { return 2 }), weirhttp.WithSkip(func(*http.Request) bool { return false })}},
 		{"refund", 1, []weirhttp.Option{weirhttp.WithRefund(func(*http.Request, int) bool { return true })}},
 		{"draft 11, two fields", 2, []weirhttp.Option{weirhttp.WithFields(weirhttp.Draft11)}},
-		{"draft 11 with pk, two fields", 3, []weirhttp.Option{weirhttp.WithFields(weirhttp.Draft11Keyed)}},
+		{"draft 11 with pk, two fields", 2, []weirhttp.Option{weirhttp.WithFields(weirhttp.Draft11Keyed)}},
 		{"X-RateLimit, three fields", 1, []weirhttp.Option{weirhttp.WithFields(weirhttp.XRateLimit)}},
 	} {
 		handler := weirhttp.New(newPartitionLimiter(t, plenty), describe, c.opts...)(nothing)
