@@ -173,6 +173,11 @@ func TestPoliciesOfOtherPartitions(t *testing.T) {
 		t.Errorf("IPv4 has a tier: %v", q)
 	}
 	one, _ := newTestPolicies(t)
+	for part, m := range one.multis {
+		if m != nil {
+			t.Errorf("one quota of %v takes the locks of several", Partition(part))
+		}
+	}
 	v6 := PartitionKey{Prefix: netip.MustParsePrefix("2001:db8::/64")}
 	one.AllowKey(v6, 300)
 	one.Reset(v6)
