@@ -42,6 +42,12 @@ const (
 	open   claim = ""       // nothing is claimed
 )
 
+// is claims something of a row.
+func (r Row) is(c claim) Row {
+	r.Claim = c
+	return r
+}
+
 // apply makes the edits in a copy of the repository.
 func (t Trial) apply(dir string) error {
 	for _, e := range t.Edits {

@@ -14,8 +14,6 @@ var (
 	perKey   = Row{Bench: "Memory/keys=1000000", Unit: "B/key", Rounds: 4}
 )
 
-func (r Row) is(c claim) Row { r.Claim = c; return r }
-
 // Trials are in the order in which a decision goes: hash, clock, table, counters;
 // then what is paid when a table grows.
 var Trials = []Trial{
