@@ -26,6 +26,7 @@ import (
 	"go.opentelemetry.io/otel/metric"
 
 	"github.com/weirhq/weir"
+	"github.com/weirhq/weir/internal/telemetry"
 )
 
 // ScopeName is the name for the meter that the functions of this package are given.
@@ -80,7 +81,7 @@ func WithMaxAge(limit time.Duration) Option {
 //
 // The error is a [*weir.ConfigError] if meter or limiter is nil, or the meter's.
 func Instrument(meter metric.Meter, limiter *weir.PartitionLimiter, opts ...Option) (metric.Registration, error) {
-	sources, err := sourcesOf(limiter)
+	sources, err := telemetry.SourcesOf(limiter)
 	return register("Instrument", meter, sources, err, opts)
 }
 
@@ -89,7 +90,7 @@ func Instrument(meter metric.Meter, limiter *weir.PartitionLimiter, opts ...Opti
 // [*weir.ConfigError] if the name is empty or not UTF-8, or meter or limiter is nil, or
 // the meter's.
 func InstrumentLimiter(meter metric.Meter, name string, limiter *weir.Limiter, opts ...Option) (metric.Registration, error) {
-	sources, err := sourcesNamed(name, []weir.Policy{{Name: name, Limiter: limiter}})
+	sources, err := telemetry.SourcesNamed(name, []weir.Policy{{Name: name, Limiter: limiter}})
 	return register("InstrumentLimiter", meter, sources, err, opts)
 }
 
@@ -100,13 +101,13 @@ func InstrumentLimiter(meter metric.Meter, name string, limiter *weir.Limiter, o
 // has no limiter, a name is empty or not UTF-8, or two have the same; or it is the
 // meter's.
 func InstrumentPolicies(meter metric.Meter, partition string, policies []weir.Policy, opts ...Option) (metric.Registration, error) {
-	sources, err := sourcesNamed(partition, policies)
+	sources, err := telemetry.SourcesNamed(partition, policies)
 	return register("InstrumentPolicies", meter, sources, err, opts)
 }
 
 var errNilMeter = &weir.ConfigError{Field: "meter", Value: "nil", Allowed: "one of a MeterProvider"}
 
-func register(caller string, meter metric.Meter, sources []source, err error, opts []Option) (metric.Registration, error) {
+func register(caller string, meter metric.Meter, sources []telemetry.Source, err error, opts []Option) (metric.Registration, error) {
 	if err == nil && meter == nil {
 		err = errNilMeter
 	}
@@ -121,13 +122,13 @@ func register(caller string, meter metric.Meter, sources []source, err error, op
 	if err != nil {
 		return nil, fmt.Errorf("weirotel: %s: %w", caller, err)
 	}
-	survey := newSurvey(sources, o.maxAge)
+	survey := telemetry.NewSurvey(sources, o.maxAge)
 	named := make([]series, len(sources))
 	for i, src := range sources {
 		named[i] = seriesOf(src)
 	}
 	return meter.RegisterCallback(func(ctx context.Context, to metric.Observer) error {
-		readings, err := survey.read(ctx)
+		readings, err := survey.Read(ctx)
 		for i, r := range readings {
 			in.observe(to, r, named[i])
 		}
@@ -140,12 +141,12 @@ type series struct {
 	plain, admitted, refused []metric.ObserveOption
 }
 
-func seriesOf(src source) series {
+func seriesOf(src telemetry.Source) series {
 	set := func(more ...attribute.KeyValue) []metric.ObserveOption {
-		more = append(more, partitionKey.String(src.partition), policyKey.String(src.policy))
+		more = append(more, partitionKey.String(src.Partition), policyKey.String(src.Policy))
 		return []metric.ObserveOption{metric.WithAttributeSet(attribute.NewSet(more...))}
 	}
-	return series{set(), set(outcomeKey.String(outcomes[admitted])), set(outcomeKey.String(outcomes[refused]))}
+	return series{set(), set(outcomeKey.String(telemetry.Outcomes[telemetry.Admitted])), set(outcomeKey.String(telemetry.Outcomes[telemetry.Refused]))}
 }
 
 // instruments are those of one callback.
@@ -184,7 +185,7 @@ func (in *instruments) all() []metric.Observable {
 		in.limit, in.period, in.burst}
 }
 
-func (in *instruments) observe(to metric.Observer, r reading, s series) {
+func (in *instruments) observe(to metric.Observer, r telemetry.Reading, s series) {
 	to.ObserveInt64(in.decisions, r.Admitted, s.admitted...)
 	to.ObserveInt64(in.decisions, r.Refused, s.refused...)
 	to.ObserveInt64(in.keys, r.Keys, s.plain...)
@@ -192,7 +193,7 @@ func (in *instruments) observe(to metric.Observer, r reading, s series) {
 	to.ObserveInt64(in.migrations, r.Migrations, s.plain...)
 	to.ObserveInt64(in.raises, r.HorizonRaises, s.plain...)
 	to.ObserveInt64(in.forgiven, r.Forgiven, s.plain...)
-	to.ObserveInt64(in.limit, r.quota.Limit, s.plain...)
-	to.ObserveFloat64(in.period, r.quota.Period.Seconds(), s.plain...)
-	to.ObserveInt64(in.burst, r.burst(), s.plain...)
+	to.ObserveInt64(in.limit, r.Quota.Limit, s.plain...)
+	to.ObserveFloat64(in.period, r.Quota.Period.Seconds(), s.plain...)
+	to.ObserveInt64(in.burst, r.Burst(), s.plain...)
 }

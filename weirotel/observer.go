@@ -8,6 +8,7 @@ import (
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/metric"
 
+	"github.com/weirhq/weir/internal/telemetry"
 	"github.com/weirhq/weir/weirhttp"
 )
 
@@ -33,14 +34,14 @@ const (
 // All methods may be called by any number of goroutines at once.
 type Observer struct {
 	counts       []classCounts // of each class
-	byReason     bool          // classes are those of classesByReason; otherwise there is one
+	byReason     bool          // classes are those of telemetry.Classes; otherwise there is one
 	registration metric.Registration
 }
 
 // classCounts are the counts of a class of requests, by outcome.
 type classCounts struct {
-	n      [len(outcomes)]atomic.Int64
-	series [len(outcomes)][]metric.ObserveOption // their attributes, made once
+	n      [len(telemetry.Outcomes)]atomic.Int64
+	series [len(telemetry.Outcomes)][]metric.ObserveOption // their attributes, made once
 }
 
 // NewObserver returns an observer for the middleware of [weirhttp.New]. Partition
@@ -54,7 +55,7 @@ type classCounts struct {
 //
 // The error is a [*weir.ConfigError] if meter is nil, or the meter's.
 func NewObserver(meter metric.Meter) (*Observer, error) {
-	return newObserver("NewObserver", meter, classesByReason(), true)
+	return newObserver("NewObserver", meter, telemetry.Classes(), true)
 }
 
 // NewKeyObserver returns an observer for the middleware of [weirhttp.ByKey], ByMulti
@@ -62,21 +63,21 @@ func NewObserver(meter metric.Meter) (*Observer, error) {
 // "by-key". The error is a [*weir.ConfigError] if the name is empty or not UTF-8, or
 // meter is nil, or it is the meter's.
 func NewKeyObserver(meter metric.Meter, partition string) (*Observer, error) {
-	if err := validName("partition", partition); err != nil {
+	if err := telemetry.ValidName("partition", partition); err != nil {
 		return nil, fmt.Errorf("weirotel: NewKeyObserver: %w", err)
 	}
-	return newObserver("NewKeyObserver", meter, []class{{partition, "by-key"}}, false)
+	return newObserver("NewKeyObserver", meter, []telemetry.Class{{Partition: partition, Reason: "by-key"}}, false)
 }
 
-func newObserver(caller string, meter metric.Meter, classes []class, byReason bool) (*Observer, error) {
+func newObserver(caller string, meter metric.Meter, classes []telemetry.Class, byReason bool) (*Observer, error) {
 	if meter == nil {
 		return nil, fmt.Errorf("weirotel: %s: %w", caller, errNilMeter)
 	}
 	o := &Observer{counts: make([]classCounts, len(classes)), byReason: byReason}
 	for i, c := range classes {
-		for k, outcome := range outcomes {
+		for k, outcome := range telemetry.Outcomes {
 			o.counts[i].series[k] = []metric.ObserveOption{metric.WithAttributeSet(attribute.NewSet(
-				partitionKey.String(c.partition), reasonKey.String(c.reason), outcomeKey.String(outcome)))}
+				partitionKey.String(c.Partition), reasonKey.String(c.Reason), outcomeKey.String(outcome)))}
 		}
 	}
 	requests, err := meter.Int64ObservableCounter("weir.requests", metric.WithUnit("{request}"),
@@ -98,9 +99,9 @@ func newObserver(caller string, meter metric.Meter, classes []class, byReason bo
 func (o *Observer) Observe(outcome weirhttp.Outcome) {
 	class := 0
 	if o.byReason {
-		class = classOf(&outcome)
+		class = telemetry.ClassOf(&outcome)
 	}
-	o.counts[class].n[numberOf(&outcome)].Add(1)
+	o.counts[class].n[telemetry.NumberOf(&outcome)].Add(1)
 }
 
 // Unregister ends what the meter is told. Observe may still be called, and is then

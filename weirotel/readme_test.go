@@ -34,14 +34,3 @@ func TestReadmeCodeIsInExamples(t *testing.T) {
 		}
 	}
 }
-
-// The survey and the outcomes are those of weirprom, which is a module of its own so
-// that neither needs the requirements of the other.
-func TestCopiesAreTheSame(t *testing.T) {
-	for _, file := range []string{"survey.go", "survey_test.go", "outcome.go"} {
-		mine, theirs := read(t, file), read(t, "../weirprom/"+file)
-		if strings.Replace(mine, "package weirotel\n", "package weirprom\n", 1) != theirs {
-			t.Errorf("%s differs from weirprom's", file)
-		}
-	}
-}

@@ -21,6 +21,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/weirhq/weir"
+	"github.com/weirhq/weir/internal/telemetry"
 )
 
 // A Collector is a [prometheus.Collector] of what limiters count: decisions, keys,
@@ -46,7 +47,7 @@ import (
 //
 // All methods may be called by any number of goroutines at once.
 type Collector struct {
-	survey *survey
+	survey *telemetry.Survey
 	descs  [][]*prometheus.Desc // for each source, one for each of its metrics
 }
 
@@ -77,7 +78,7 @@ func WithMaxAge(limit time.Duration) Option {
 // limiters by partition tells them apart by [prometheus.WrapRegistererWith], with
 // a label for both.
 func NewCollector(limiter *weir.PartitionLimiter, opts ...Option) *Collector {
-	sources, err := sourcesOf(limiter)
+	sources, err := telemetry.SourcesOf(limiter)
 	return newCollector("NewCollector", sources, err, opts)
 }
 
@@ -85,7 +86,7 @@ func NewCollector(limiter *weir.PartitionLimiter, opts ...Option) *Collector {
 // name that the program gives, with one policy of the same name. It panics if the
 // name is empty or not UTF-8, or limiter is nil.
 func NewLimiterCollector(name string, limiter *weir.Limiter, opts ...Option) *Collector {
-	sources, err := sourcesNamed(name, []weir.Policy{{Name: name, Limiter: limiter}})
+	sources, err := telemetry.SourcesNamed(name, []weir.Policy{{Name: name, Limiter: limiter}})
 	return newCollector("NewLimiterCollector", sources, err, opts)
 }
 
@@ -95,11 +96,11 @@ func NewLimiterCollector(name string, limiter *weir.Limiter, opts ...Option) *Co
 // callers. It panics if there is no policy, one has no limiter, a name is empty or
 // not UTF-8, or two have the same.
 func NewPolicyCollector(partition string, policies []weir.Policy, opts ...Option) *Collector {
-	sources, err := sourcesNamed(partition, policies)
+	sources, err := telemetry.SourcesNamed(partition, policies)
 	return newCollector("NewPolicyCollector", sources, err, opts)
 }
 
-func newCollector(caller string, sources []source, err error, opts []Option) *Collector {
+func newCollector(caller string, sources []telemetry.Source, err error, opts []Option) *Collector {
 	if err != nil {
 		panic(fmt.Errorf("weirprom: %s: %w", caller, err))
 	}
@@ -107,7 +108,7 @@ func newCollector(caller string, sources []source, err error, opts []Option) *Co
 	for _, opt := range opts {
 		opt(&o)
 	}
-	c := &Collector{survey: newSurvey(sources, o.maxAge)}
+	c := &Collector{survey: telemetry.NewSurvey(sources, o.maxAge)}
 	for _, src := range sources {
 		c.descs = append(c.descs, describe(src))
 	}
@@ -120,7 +121,7 @@ type metric struct {
 	outcome string // value of the label outcome; "" for no such label
 	help    string
 	kind    prometheus.ValueType
-	value   func(reading) float64
+	value   func(telemetry.Reading) float64
 }
 
 const decisionsHelp = "Decisions on requests, by the quota that made them."
@@ -128,34 +129,34 @@ const decisionsHelp = "Decisions on requests, by the quota that made them."
 // metrics are those of every source. The conversion to float64 is exact up to 2^53,
 // and beyond it never falls where an integer rises.
 var metrics = []metric{
-	{"weir_decisions_total", outcomes[admitted], decisionsHelp, prometheus.CounterValue,
-		func(r reading) float64 { return float64(r.Admitted) }},
-	{"weir_decisions_total", outcomes[refused], decisionsHelp, prometheus.CounterValue,
-		func(r reading) float64 { return float64(r.Refused) }},
+	{"weir_decisions_total", telemetry.Outcomes[telemetry.Admitted], decisionsHelp, prometheus.CounterValue,
+		func(r telemetry.Reading) float64 { return float64(r.Admitted) }},
+	{"weir_decisions_total", telemetry.Outcomes[telemetry.Refused], decisionsHelp, prometheus.CounterValue,
+		func(r telemetry.Reading) float64 { return float64(r.Refused) }},
 	{"weir_keys", "", "Keys that are not as if never seen.", prometheus.GaugeValue,
-		func(r reading) float64 { return float64(r.Keys) }},
+		func(r telemetry.Reading) float64 { return float64(r.Keys) }},
 	{"weir_table_bytes", "", "Memory of the tables and of what they share.", prometheus.GaugeValue,
-		func(r reading) float64 { return float64(r.Bytes) }},
+		func(r telemetry.Reading) float64 { return float64(r.Bytes) }},
 	{"weir_migrations_total", "", "Tables replaced by a successor.", prometheus.CounterValue,
-		func(r reading) float64 { return float64(r.Migrations) }},
+		func(r telemetry.Reading) float64 { return float64(r.Migrations) }},
 	{"weir_horizon_raises_total", "", "Successors that the bound on keys made drop live keys.", prometheus.CounterValue,
-		func(r reading) float64 { return float64(r.HorizonRaises) }},
+		func(r telemetry.Reading) float64 { return float64(r.HorizonRaises) }},
 	{"weir_forgiven_requests_total", "", "Requests that dropped keys may make beyond the quota, at most.", prometheus.CounterValue,
-		func(r reading) float64 { return float64(r.Forgiven) }},
+		func(r telemetry.Reading) float64 { return float64(r.Forgiven) }},
 	{"weir_quota_limit", "", "Requests that a key may make in a period.", prometheus.GaugeValue,
-		func(r reading) float64 { return float64(r.quota.Limit) }},
+		func(r telemetry.Reading) float64 { return float64(r.Quota.Limit) }},
 	{"weir_quota_period_seconds", "", "Period of the quota.", prometheus.GaugeValue,
-		func(r reading) float64 { return r.quota.Period.Seconds() }},
+		func(r telemetry.Reading) float64 { return r.Quota.Period.Seconds() }},
 	{"weir_quota_burst", "", "Most requests that a key may make at one instant.", prometheus.GaugeValue,
-		func(r reading) float64 { return float64(r.burst()) }},
+		func(r telemetry.Reading) float64 { return float64(r.Burst()) }},
 }
 
 // describe makes the descriptions of a source's metrics. All labels are constant, so
 // that a registry finds two collectors of the same names when they are registered,
 // and not at each scrape; and takes collectors of different names side by side.
-func describe(src source) (descs []*prometheus.Desc) {
+func describe(src telemetry.Source) (descs []*prometheus.Desc) {
 	for _, m := range metrics {
-		labels := prometheus.Labels{"partition": src.partition, "policy": src.policy}
+		labels := prometheus.Labels{"partition": src.Partition, "policy": src.Policy}
 		if m.outcome != "" {
 			labels["outcome"] = m.outcome
 		}
@@ -175,7 +176,7 @@ func (c *Collector) Describe(ch chan<- *prometheus.Desc) {
 
 // Collect implements [prometheus.Collector]. See [Collector] for what it costs.
 func (c *Collector) Collect(ch chan<- prometheus.Metric) {
-	readings, _ := c.survey.read(context.Background()) // which never ends
+	readings, _ := c.survey.Read(context.Background()) // which never ends
 	for i, r := range readings {
 		for k, m := range metrics {
 			ch <- prometheus.MustNewConstMetric(c.descs[i][k], m.kind, m.value(r))

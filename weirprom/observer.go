@@ -5,6 +5,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/weirhq/weir/internal/telemetry"
 	"github.com/weirhq/weir/weirhttp"
 )
 
@@ -19,8 +20,8 @@ import (
 //
 // All methods may be called by any number of goroutines at once.
 type Observer struct {
-	counters [][len(outcomes)]prometheus.Counter // of each class
-	byReason bool                                // classes are those of classesByReason; otherwise there is one
+	counters [][len(telemetry.Outcomes)]prometheus.Counter // of each class
+	byReason bool                                          // classes are those of telemetry.Classes; otherwise there is one
 }
 
 // NewObserver returns an observer for the middleware of [weirhttp.New]. Partition
@@ -31,29 +32,29 @@ type Observer struct {
 // Outcomes of other middleware are of no partition, and counted under partition and
 // reason "none". [NewKeyObserver] is for those.
 func NewObserver() *Observer {
-	return newObserver(classesByReason(), true)
+	return newObserver(telemetry.Classes(), true)
 }
 
 // NewKeyObserver returns an observer for the middleware of [weirhttp.ByKey], ByMulti
 // or ByRoute: under a partition of the name that the program gives, with the reason
 // "by-key". It panics if the name is empty or not UTF-8.
 func NewKeyObserver(partition string) *Observer {
-	if err := validName("partition", partition); err != nil {
+	if err := telemetry.ValidName("partition", partition); err != nil {
 		panic(fmt.Errorf("weirprom: NewKeyObserver: %w", err))
 	}
-	return newObserver([]class{{partition, "by-key"}}, false)
+	return newObserver([]telemetry.Class{{Partition: partition, Reason: "by-key"}}, false)
 }
 
-func newObserver(classes []class, byReason bool) *Observer {
+func newObserver(classes []telemetry.Class, byReason bool) *Observer {
 	o := &Observer{byReason: byReason}
 	for _, c := range classes {
-		var counters [len(outcomes)]prometheus.Counter
-		for i, outcome := range outcomes {
+		var counters [len(telemetry.Outcomes)]prometheus.Counter
+		for i, outcome := range telemetry.Outcomes {
 			counters[i] = prometheus.NewCounter(prometheus.CounterOpts{
 				Name: "weir_requests_total",
 				Help: "Requests decided on, by what they drew on and why.",
 				// Constant for the same reason as those of a Collector.
-				ConstLabels: prometheus.Labels{"partition": c.partition, "reason": c.reason, "outcome": outcome},
+				ConstLabels: prometheus.Labels{"partition": c.Partition, "reason": c.Reason, "outcome": outcome},
 			})
 		}
 		o.counters = append(o.counters, counters)
@@ -67,9 +68,9 @@ func newObserver(classes []class, byReason bool) *Observer {
 func (o *Observer) Observe(outcome weirhttp.Outcome) {
 	class := 0
 	if o.byReason {
-		class = classOf(&outcome)
+		class = telemetry.ClassOf(&outcome)
 	}
-	o.counters[class][numberOf(&outcome)].Inc()
+	o.counters[class][telemetry.NumberOf(&outcome)].Inc()
 }
 
 // Describe implements [prometheus.Collector].

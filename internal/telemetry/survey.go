@@ -1,4 +1,4 @@
-package weirprom
+package telemetry
 
 import (
 	"context"
@@ -10,20 +10,20 @@ import (
 	"github.com/weirhq/weir"
 )
 
-// A source is one quota that is told of.
-type source struct {
-	partition string
-	policy    string
-	limiter   *weir.Limiter
+// A Source is one quota that is told of.
+type Source struct {
+	Partition string
+	Policy    string
+	Limiter   *weir.Limiter
 }
 
-// sourcesOf are the quotas of all partitions, in their order.
-func sourcesOf(limiter *weir.PartitionLimiter) (sources []source, err error) {
+// SourcesOf are the quotas of all partitions, in their order.
+func SourcesOf(limiter *weir.PartitionLimiter) (sources []Source, err error) {
 	if limiter == nil {
 		return nil, &weir.ConfigError{Field: "limiter", Value: "nil", Allowed: "one made by NewPartitionLimiter"}
 	}
 	for part := weir.IP; limiter.Limiter(part) != nil; part++ {
-		of, err := sourcesNamed(part.String(), limiter.Policies(part))
+		of, err := SourcesNamed(part.String(), limiter.Policies(part))
 		if err != nil {
 			return nil, err
 		}
@@ -32,10 +32,10 @@ func sourcesOf(limiter *weir.PartitionLimiter) (sources []source, err error) {
 	return sources, nil
 }
 
-// sourcesNamed are quotas of the program's own, under a name of its own. What is
+// SourcesNamed are quotas of the program's own, under a name of its own. What is
 // wrong with them is better found now than by each scrape.
-func sourcesNamed(partition string, policies []weir.Policy) (sources []source, err error) {
-	if err := validName("partition", partition); err != nil {
+func SourcesNamed(partition string, policies []weir.Policy) (sources []Source, err error) {
+	if err := ValidName("partition", partition); err != nil {
 		return nil, err
 	}
 	if len(policies) == 0 {
@@ -44,7 +44,7 @@ func sourcesNamed(partition string, policies []weir.Policy) (sources []source, e
 	seen := make(map[string]bool, len(policies))
 	for i, p := range policies {
 		field := fmt.Sprintf("policies[%d].Name", i)
-		if err := validName(field, p.Name); err != nil {
+		if err := ValidName(field, p.Name); err != nil {
 			return nil, err
 		}
 		if seen[p.Name] {
@@ -54,28 +54,29 @@ func sourcesNamed(partition string, policies []weir.Policy) (sources []source, e
 			return nil, &weir.ConfigError{Field: fmt.Sprintf("limiter of policy %q", p.Name), Value: "nil", Allowed: "one made by New"}
 		}
 		seen[p.Name] = true
-		sources = append(sources, source{partition, p.Name, p.Limiter})
+		sources = append(sources, Source{partition, p.Name, p.Limiter})
 	}
 	return sources, nil
 }
 
-func validName(field, name string) error {
+// ValidName is a [*weir.ConfigError] for a name that cannot be a label.
+func ValidName(field, name string) error {
 	if name == "" || !utf8.ValidString(name) {
 		return &weir.ConfigError{Field: field, Value: fmt.Sprintf("%q", name), Allowed: "a name in UTF-8, and not empty"}
 	}
 	return nil
 }
 
-// A reading is how one source stood.
-type reading struct {
+// A Reading is how one source stood.
+type Reading struct {
 	weir.Stats
-	quota weir.Quota
+	Quota weir.Quota
 }
 
-// burst is the quota's, with its default: what is admitted at one instant.
-func (r reading) burst() int64 { return r.quota.MaxIn(0) }
+// Burst is the quota's, with its default: what is admitted at one instant.
+func (r Reading) Burst() int64 { return r.Quota.MaxIn(0) }
 
-// A survey looks at sources, and shares what it has seen. One look takes some 10 ms
+// A Survey looks at sources, and shares what it has seen. One look takes some 10 ms
 // for a million keys, so many who ask at once must not bring about as many looks.
 //
 // One look is made at a time. Who asks while it is made waits for its end; then one
@@ -88,8 +89,8 @@ func (r reading) burst() int64 { return r.quota.MaxIn(0) }
 //
 // What one asker after another is told of a counter never falls, because each look
 // begins when the one before it has ended, and the counters of weir only rise.
-type survey struct {
-	sources []source
+type Survey struct {
+	sources []Source
 	maxAge  time.Duration // how long a look may serve those who come after its beginning
 	begun   atomic.Int64  // looks so far
 	turn    chan struct{} // holds one element while somebody looks; a mutex would not heed a context
@@ -100,16 +101,18 @@ type survey struct {
 type look struct {
 	number   int64 // from 1
 	began    time.Time
-	readings []reading // one for each source, in their order
+	readings []Reading // one for each source, in their order
 }
 
-func newSurvey(sources []source, maxAge time.Duration) *survey {
-	return &survey{sources: sources, maxAge: maxAge, turn: make(chan struct{}, 1)}
+// NewSurvey looks at the sources; a look serves those who ask within maxAge of its
+// beginning.
+func NewSurvey(sources []Source, maxAge time.Duration) *Survey {
+	return &Survey{sources: sources, maxAge: maxAge, turn: make(chan struct{}, 1)}
 }
 
-// read returns a reading of each source, not to be written to. It waits for other
+// Read returns a reading of each source, not to be written to. It waits for other
 // looks at most until ctx is done; the error is that of ctx.
-func (s *survey) read(ctx context.Context) ([]reading, error) {
+func (s *Survey) Read(ctx context.Context) ([]Reading, error) {
 	before := s.begun.Load() // looks that have begun before the caller asked
 	select {
 	case s.turn <- struct{}{}:
@@ -120,9 +123,9 @@ func (s *survey) read(ctx context.Context) ([]reading, error) {
 	if s.last.number > before || time.Since(s.last.began) < s.maxAge {
 		return s.last.readings, nil
 	}
-	l := look{number: s.begun.Add(1), began: time.Now(), readings: make([]reading, len(s.sources))}
+	l := look{number: s.begun.Add(1), began: time.Now(), readings: make([]Reading, len(s.sources))}
 	for i, src := range s.sources {
-		l.readings[i] = reading{src.limiter.Stats(), src.limiter.Quota()}
+		l.readings[i] = Reading{src.Limiter.Stats(), src.Limiter.Quota()}
 	}
 	s.last = l
 	return l.readings, nil

@@ -1,4 +1,4 @@
-package weirotel
+package telemetry
 
 import (
 	"context"
@@ -46,7 +46,7 @@ func (g *gate) open()  { g.mu.Lock(); defer g.mu.Unlock(); close(g.shut); g.shut
 // decisions are those of refuse.
 func (g *gate) looks() int { g.mu.Lock(); defer g.mu.Unlock(); return g.passed }
 
-func newGated(t *testing.T, maxAge time.Duration) (*survey, *weir.Limiter, *gate) {
+func newGated(t *testing.T, maxAge time.Duration) (*Survey, *weir.Limiter, *gate) {
 	t.Helper()
 	g := new(gate)
 	limiter, err := weir.New(weir.PerMinute(1000), weir.WithClock(g.now))
@@ -54,16 +54,16 @@ func newGated(t *testing.T, maxAge time.Duration) (*survey, *weir.Limiter, *gate
 		t.Fatal(err)
 	}
 	g.passed = 0 // by New
-	return newSurvey([]source{{"p", "p", limiter}}, maxAge), limiter, g
+	return NewSurvey([]Source{{"p", "p", limiter}}, maxAge), limiter, g
 }
 
 // refuse is a decision that is counted and does not read the clock.
 func refuse(limiter *weir.Limiter) { limiter.AllowAt(noon, "k", -1) }
 
 // refusedBy reads the survey once.
-func refusedBy(t *testing.T, s *survey) int64 {
+func refusedBy(t *testing.T, s *Survey) int64 {
 	t.Helper()
-	readings, err := s.read(t.Context())
+	readings, err := s.Read(t.Context())
 	if err != nil || len(readings) != 1 {
 		t.Errorf("%d readings, error %v", len(readings), err)
 		return -1
@@ -154,7 +154,7 @@ func TestReadHeedsItsContext(t *testing.T) {
 		synctest.Wait()
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
-		if readings, err := s.read(ctx); readings != nil || !errors.Is(err, context.DeadlineExceeded) {
+		if readings, err := s.Read(ctx); readings != nil || !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("readings %v, error %v", readings, err)
 		}
 		clock.open()
@@ -180,7 +180,7 @@ func TestReadAfterAPanic(t *testing.T) {
 					t.Errorf("recovered %v", got)
 				}
 			}()
-			s.read(t.Context())
+			s.Read(t.Context())
 		}()
 		if got := refusedBy(t, s); got != 1 {
 			t.Errorf("told %d refusals, there is 1", got)
