@@ -120,8 +120,8 @@ func (l *Limiter) AllowN(key string, n int64) (d Decision) {
 
 // AllowAt is [Limiter.AllowN] at a given time of the limiter's clock (see
 // [Limiter.Now]), for replays, tests, and callers who have just read it. With one
-// reading for a batch of requests, each takes half of what [Limiter.Allow] takes,
-// which mostly reads the clock.
+// reading for a batch of requests, each is spared that reading, which is more than
+// a third of what [Limiter.Allow] takes.
 //
 // A time before the present is taken as it is, as if the request had been on its
 // way since, unless its key's table was made later than that; then it is decided
