@@ -86,6 +86,6 @@ var (
 	_ func(*weir.PartitionLimiter, context.Context, weir.Request) (weir.Decision, weir.PartitionKey)      = (*weir.PartitionLimiter).Allow
 	_ func(*weir.PartitionLimiter, weir.Partition) *weir.Limiter                                          = (*weir.PartitionLimiter).Limiter
 
-	_ func(*weir.PartitionLimiter, func(*http.Request) weir.Request, ...weirhttp.Option) func(http.Handler) http.Handler = weirhttp.New
-	_ func(*weir.Limiter, func(*http.Request) string, ...weirhttp.Option) func(http.Handler) http.Handler                = weirhttp.ByKey
+	_ func(weir.Decider, func(*http.Request) weir.Request, ...weirhttp.Option) func(http.Handler) http.Handler = weirhttp.New
+	_ func(*weir.Limiter, func(*http.Request) string, ...weirhttp.Option) func(http.Handler) http.Handler      = weirhttp.ByKey
 )

@@ -101,7 +101,8 @@ type Policy struct {
 
 	// Limiter has the quota, for one to look at or to change. It knows keys as
 	// that of [PartitionLimiter.Limiter] does; that of a tier knows networks, such
-	// as "2001:db8:1::/48".
+	// as "2001:db8:1::/48". It is nil where the quota is not kept in this process,
+	// which no policy of a PartitionLimiter is: see [Decider].
 	Limiter *Limiter
 }
 
@@ -132,6 +133,14 @@ type Ruling struct {
 	Key    PartitionKey
 	Reason Reason
 	Policy int // which of the partition's Policies has the say, from 0; see Multi.AllowN
+
+	// Err is nil if a limiter decided; so it always is of a [PartitionLimiter].
+	// Otherwise it is why no decision could be made: the server that keeps the limits
+	// is out of reach, and the failure policy of the [Decider] is to refuse then.
+	// RetryAfter is when to try again (0 if nobody knows), and the rest of the Decision
+	// means nothing. The cost is not to be given back: as a rule it was not spent, and
+	// whether it was where only the server's reply was lost, nobody knows.
+	Err error
 }
 
 // Decide resolves the partition of a request and decides whether a request of

@@ -1,6 +1,7 @@
 package weirhttp
 
 import (
+	"math"
 	"net/http"
 
 	"github.com/weirhq/weir"
@@ -9,12 +10,13 @@ import (
 // An Outcome is what became of a request, for [WithOnDecision].
 type Outcome struct {
 	// Ruling is the decision, and for [New] the partition's key, the reason and
-	// the policy that has the say. For [ByKey] and [ByRoute], Key, Reason and
-	// Policy mean nothing; for [ByMulti], Policy counts its quotas.
+	// the policy that has the say. For [ByKey], [ByKeyContext] and [ByRoute], Key,
+	// Reason and Policy mean nothing; for [ByMulti], Policy counts its quotas. Err
+	// is nil except where limits are kept by a server.
 	weir.Ruling
 
 	Request *http.Request // as the middleware got it; not to be kept after the call
-	Text    string        // for ByKey, ByMulti and ByRoute: the key
+	Text    string        // for ByKey, ByKeyContext, ByMulti and ByRoute: the key
 	Route   string        // for ByRoute: the pattern
 	Cost    int64         // of the request; 1 without WithCost
 	Shadow  bool          // let through although it was refused: see WithShadow
@@ -36,7 +38,7 @@ type budget interface {
 
 // partitions is the budget of New; its groups are the partitions.
 type partitions struct {
-	limiter  *weir.PartitionLimiter
+	limiter  weir.Decider
 	describe func(*http.Request) weir.Request
 }
 
@@ -49,8 +51,12 @@ func (b *partitions) refund(o Outcome)    { b.limiter.Refund(o.Key, o.Cost) }
 func (b *partitions) group(o Outcome) int { return int(o.Key.Partition) }
 
 func (b *partitions) groups() (all [][]weir.Policy) {
-	for part := weir.IP; b.limiter.Limiter(part) != nil; part++ {
-		all = append(all, b.limiter.Policies(part))
+	for part := range math.MaxUint8 + 1 { // no endless loop, whatever a Decider says
+		policies := b.limiter.Policies(weir.Partition(part))
+		if policies == nil {
+			break
+		}
+		all = append(all, policies)
 	}
 	return all
 }

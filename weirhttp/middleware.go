@@ -13,8 +13,13 @@
 //
 // Options change that: what a request costs ([WithCost]), who is not limited
 // ([WithSkip]), what is given back ([WithRefund]), what is told ([WithFields],
-// [WithProblemType], [WithRefusal]), who hears of it ([WithOnDecision]), and
-// whether it is refused at all ([WithShadow]).
+// [WithProblemType], [WithRefusal], [WithUnavailable]), who hears of it
+// ([WithOnDecision]), and whether it is refused at all ([WithShadow]).
+//
+// Limits that hold for many machines are kept by a server, and so need not be in
+// reach. What becomes of a request then is the limiter's to say; if it is refused,
+// the answer is not 429, since nobody knows of a quota exceeded, but 503:
+// [Unavailable].
 //
 // Authentication comes before the middleware or inside describe: what describe
 // reports is believed. It is as trustworthy as its sources, so take the ids
@@ -23,6 +28,7 @@ package weirhttp
 
 import (
 	"net/http"
+	"reflect"
 	"strconv"
 	"time"
 
@@ -31,7 +37,8 @@ import (
 
 // New returns middleware that admits a request if its partition has room:
 // describe says what is known of the request, and limiter finds the partition
-// and decides. Each request it admits costs the partition one.
+// and decides: a [weir.PartitionLimiter], or another [weir.Decider]. Each request
+// it admits costs the partition one.
 //
 // Describe is called once a request, before the handler, and may be called by
 // many goroutines at once. [Anonymous] is a describe for services without
@@ -42,14 +49,15 @@ import (
 // An admitted request costs one call of describe, one [weir.PartitionLimiter.Allow]
 // and no allocation of its own. It blocks only where Allow does: while a source
 // key that is not cached is looked up, for as long as the request's context
-// lasts.
+// lasts. Another Decider costs what its Decide costs, and blocks where that does.
 //
-// New panics if limiter or describe is nil, and the function it returns panics
+// New panics if limiter or describe is nil, also if limiter is a nil pointer, such
+// as that of a constructor that has failed, and the function it returns panics
 // if the handler is nil, as [http.Handle] does: a service without its limits
 // must fail when it starts, neither admit everybody nor answer each request
 // with an error. Nothing that a caller sends leads to a panic.
-func New(limiter *weir.PartitionLimiter, describe func(*http.Request) weir.Request, opts ...Option) func(http.Handler) http.Handler {
-	if limiter == nil {
+func New(limiter weir.Decider, describe func(*http.Request) weir.Request, opts ...Option) func(http.Handler) http.Handler {
+	if isNil(limiter) {
 		panic("weirhttp: New: nil limiter")
 	}
 	if describe == nil {
@@ -104,6 +112,14 @@ func ByMulti(limiter *weir.Multi, key func(*http.Request) string, opts ...Option
 	return m.on(b)
 }
 
+// isNil also knows the nil pointer in an interface that is not nil: a variable that
+// nobody has set, or the result of a constructor whose error was not looked at. It
+// would panic at the first request.
+func isNil(limiter any) bool {
+	v := reflect.ValueOf(limiter)
+	return !v.IsValid() || v.Kind() == reflect.Pointer && v.IsNil()
+}
+
 // middleware is what all of them have in common: they differ in their budgets. It
 // does not change once it is made.
 type middleware struct {
@@ -113,16 +129,20 @@ type middleware struct {
 	giveBack   func(*http.Request, int) bool
 	shadow     bool
 	observe    []func(Outcome)
-	refuse     func(http.ResponseWriter, *http.Request, weir.Decision) // nil: as problem says
+	refuse     answer // nil: as problem says
 	problem    bool
+	undecided  answer // refuses where no decision could be made
 	jitter     time.Duration
 	fields     []Fields
 	policyName string
 	tell       *teller
 }
 
+// An answer refuses a request.
+type answer = func(http.ResponseWriter, *http.Request, weir.Decision)
+
 func newMiddleware(opts []Option) *middleware {
-	m := &middleware{policyName: "default"}
+	m := &middleware{policyName: "default", undecided: Unavailable}
 	for _, opt := range opts {
 		opt(m)
 	}
@@ -165,11 +185,13 @@ func (m *middleware) wrap(next http.Handler) http.Handler {
 		if !o.Allowed && !o.Shadow && m.jitter > 0 {
 			o.RetryAfter = later(o.RetryAfter, m.jitter)
 		}
-		m.tell.fields(w.Header(), o)
+		if o.Err == nil { // otherwise nobody knows where the caller stands
+			m.tell.fields(w.Header(), o)
+		}
 		switch {
 		case !o.Allowed && !o.Shadow:
 			m.answer(w, r, o)
-		case m.giveBack != nil && o.Allowed:
+		case m.giveBack != nil && o.Allowed && o.Err == nil:
 			m.serveAndRefund(w, r, o, next)
 		default:
 			next.ServeHTTP(w, r)
@@ -180,10 +202,12 @@ func (m *middleware) wrap(next http.Handler) http.Handler {
 // answer refuses.
 func (m *middleware) answer(w http.ResponseWriter, r *http.Request, o Outcome) {
 	switch {
+	case o.Err != nil:
+		m.undecided(w, r, o.Decision)
 	case m.refuse != nil:
 		m.refuse(w, r, o.Decision)
 	case m.problem:
-		respond(w, r, o.Decision, m.tell.problem(o))
+		respond(w, r, o.Decision, http.StatusTooManyRequests, m.tell.problem(o))
 	default:
 		Refuse(w, r, o.Decision)
 	}

@@ -19,6 +19,14 @@ const (
 }`
 )
 
+// unavailable is the problem document of a 503. Without a type, the title is that
+// of the status (RFC 9457, section 4.2.1).
+const unavailable = `{
+  "status": 503,
+  "title": "Service Unavailable",
+  "detail": "The API rate limit cannot be checked at the moment."
+}`
+
 // problemLength is a string because making it anew would cost an allocation.
 var problemLength = strconv.Itoa(len(problem))
 
@@ -58,11 +66,35 @@ var problemLength = strconv.Itoa(len(problem))
 // It makes one allocation of its own (two from 100 seconds on), and
 // blocks only as w.Write does.
 func Refuse(w http.ResponseWriter, r *http.Request, d weir.Decision) {
-	respond(w, r, d, problem)
+	respond(w, r, d, http.StatusTooManyRequests, problem)
 }
 
-// respond refuses with that body.
-func respond(w http.ResponseWriter, r *http.Request, d weir.Decision, body string) {
+// Unavailable answers a request that is refused because nobody could decide on it,
+// and is what the middleware answers with if [Outcome].Err is not nil:
+//
+//	HTTP/1.1 503 Service Unavailable
+//	Cache-Control: no-store
+//	Content-Length: 120
+//	Content-Type: application/problem+json
+//	Retry-After: 1
+//
+//	{
+//	  "status": 503,
+//	  "title": "Service Unavailable",
+//	  "detail": "The API rate limit cannot be checked at the moment."
+//	}
+//
+// It is 503 (RFC 9110, section 15.6.4) because the service, not the caller, has to
+// do something about it, and what watches over a service watches its 5xx. Retry-After
+// is as in [Refuse]: at least 1, which a wait of 0 gives, too, so that nobody comes
+// back at once; absent for [weir.Never]. The rest of d is not used, and all else
+// is as in Refuse, for the price of one allocation more.
+func Unavailable(w http.ResponseWriter, r *http.Request, d weir.Decision) {
+	respond(w, r, d, http.StatusServiceUnavailable, unavailable)
+}
+
+// respond refuses with that status and body.
+func respond(w http.ResponseWriter, r *http.Request, d weir.Decision, status int, body string) {
 	h := w.Header()
 	delete(h, "Etag")
 	delete(h, "Last-Modified")
@@ -89,7 +121,7 @@ func respond(w http.ResponseWriter, r *http.Request, d weir.Decision, body strin
 		h["Content-Length"] = values[3:4:4]
 	}
 
-	w.WriteHeader(http.StatusTooManyRequests)
+	w.WriteHeader(status)
 	if r.Method != http.MethodHead {
 		// An error means that the caller has gone; there is nobody to tell.
 		_, _ = io.WriteString(w, body)
