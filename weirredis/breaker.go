@@ -1,0 +1,208 @@
+package weirredis
+
+import (
+	"context"
+	"math/rand/v2"
+	"sync/atomic"
+	"time"
+)
+
+// Health is what has become known of the server, or of a part of a cluster.
+type Health struct {
+	Up  bool
+	Err error // why it is not; nil when Up
+	// First and Last are the cluster's slots that this is about; both 0 where there
+	// is no cluster.
+	First, Last int
+}
+
+// A breaker keeps decisions from waiting for a server that does not answer. It is
+// closed, and counts failures in a row; or open, and a goroutine asks now and then
+// whether the server is back.
+type breaker struct {
+	failures   atomic.Int64           // in a row
+	success    atomic.Int64           // when the last one was, by server.now
+	suspecting atomic.Bool            // somebody looks, since a caller could not wait longer
+	outage     atomic.Pointer[outage] // nil while closed
+}
+
+// An outage is while a breaker is open.
+type outage struct {
+	err  error
+	next atomic.Int64 // the next probe, by server.now
+}
+
+// succeeded is told the time, which it keeps to a hundredth of a second: it is read
+// by each call, and written by few.
+func (b *breaker) succeeded(now time.Duration) {
+	if b.failures.Load() != 0 {
+		b.failures.Store(0)
+	}
+	if int64(now)-b.success.Load() > int64(time.Second)/100 {
+		b.success.Store(int64(now))
+	}
+}
+
+// answered reports whether the server has answered in the last second, and has not
+// failed since: then there is a connection.
+func (b *breaker) answered(now time.Duration) bool {
+	success := b.success.Load()
+	return success != 0 && int64(now)-success < int64(time.Second) && b.failures.Load() == 0
+}
+
+// failed counts a failure, and opens the breaker with the last one that it takes.
+func (s *server) failed(b *breaker, name string, err error) {
+	if b.failures.Add(1) >= int64(s.config.failures) {
+		s.open(b, name, err)
+	}
+}
+
+func (s *server) open(b *breaker, name string, err error) {
+	o := &outage{err: err}
+	o.next.Store(int64(s.now() + s.retry))
+	if s.stopped.Err() != nil || !b.outage.CompareAndSwap(nil, o) {
+		return
+	}
+	s.report(b, err)
+	s.probes.Go(func() { s.recover(b, o, name) })
+}
+
+// suspect looks, once at a time, whether the server answers within the timeout.
+func (s *server) suspect(b *breaker, name string) {
+	if s.stopped.Err() != nil || !b.suspecting.CompareAndSwap(false, true) {
+		return
+	}
+	s.probes.Go(func() {
+		defer b.suspecting.Store(false)
+		for range s.config.failures {
+			if _, err := s.call(s.stopped, probeScript, name, probeInterval); err == nil || !blames(err) {
+				b.succeeded(s.now())
+				return
+			} else if s.failed(b, name, err); b.outage.Load() != nil {
+				return
+			}
+		}
+	})
+}
+
+// probeInterval is the price at which probeScript counts: a debt of another quota is
+// rescaled to it and back, which costs its key some microseconds.
+const probeInterval = "1000000"
+
+// recover asks whether the server is back until it is; then what was admitted without
+// it is charged, and the breaker closes.
+func (s *server) recover(b *breaker, o *outage, name string) {
+	for pause := s.retry; s.sleep(o, pause); pause = min(2*pause, 10*s.retry) {
+		if _, err := s.call(s.stopped, probeScript, name, probeInterval); err != nil && blames(err) {
+			continue
+		}
+		// Before the breaker closes, so that those who come then find it charged;
+		// and once more, for those who were admitted meanwhile.
+		if s.settle(b) != nil {
+			continue
+		}
+		b.failures.Store(0)
+		b.outage.Store(nil)
+		s.report(b, nil)
+		s.settle(b) // what cannot be charged now is so in the next outage
+		return
+	}
+}
+
+// sleep pauses from half to all of that long: processes that lost the server at one
+// instant do not come back at one. It reports whether to go on.
+func (s *server) sleep(o *outage, pause time.Duration) bool {
+	pause = pause/2 + rand.N(pause/2+1)
+	o.next.Store(int64(s.now() + pause))
+	timer := time.NewTimer(pause)
+	defer timer.Stop()
+	select {
+	case <-s.stopped.Done():
+		return false
+	case <-timer.C:
+		return true
+	}
+}
+
+func (s *server) settle(b *breaker) error {
+	for _, settle := range s.settlers {
+		if err := settle(s.stopped, s.index(b)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (s *server) index(b *breaker) int {
+	for i := range s.breakers {
+		if &s.breakers[i] == b {
+			return i
+		}
+	}
+	return -1 // never
+}
+
+// report queues a call of the hook.
+func (s *server) report(b *breaker, err error) {
+	if s.onHealth == nil {
+		return
+	}
+	h := Health{Up: err == nil, Err: err}
+	if len(s.breakers) > 1 {
+		h.First = s.index(b) * slots / clusterParts
+		h.Last = h.First + slots/clusterParts - 1
+	}
+	s.health.Lock()
+	defer s.health.Unlock()
+	s.health.queue = append(s.health.queue, h)
+	if !s.health.telling {
+		s.health.telling = true
+		go s.tell()
+	}
+}
+
+func (s *server) tell() {
+	for {
+		s.health.Lock()
+		if len(s.health.queue) == 0 {
+			s.health.telling = false
+			s.health.Unlock()
+			return
+		}
+		h := s.health.queue[0]
+		s.health.queue = s.health.queue[1:]
+		s.health.Unlock()
+		s.onHealth(h)
+	}
+}
+
+// down is how many breakers are open.
+func (s *server) down() (n int64) {
+	for i := range s.breakers {
+		if s.breakers[i].outage.Load() != nil {
+			n++
+		}
+	}
+	return n
+}
+
+// retryAfter is until the server of that name is tried again.
+func (s *server) retryAfter(name string) time.Duration {
+	if o := s.breakers[s.part(name)].outage.Load(); o != nil {
+		return max(time.Duration(o.next.Load())-s.now(), 0) + s.timeout
+	}
+	return s.retry
+}
+
+// close ends the probes.
+func (s *server) close(ctx context.Context) error {
+	s.stop()
+	done := make(chan struct{})
+	go func() { s.probes.Wait(); close(done) }()
+	select {
+	case <-done:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}

@@ -1,0 +1,158 @@
+package weirredis
+
+import (
+	"context"
+	"math"
+	"time"
+
+	"github.com/puzpuzpuz/xsync/v3"
+
+	"github.com/weirhq/weir"
+)
+
+// A Fallback says who decides while the server cannot be asked.
+type Fallback struct {
+	kind      fallbackKind
+	processes int
+}
+
+type fallbackKind uint8
+
+const (
+	noFallback fallbackKind = iota
+	localFallback
+	openFallback
+	closedFallback
+)
+
+// Local lets a [weir.Limiter] in each process decide, with its share of the quota: one
+// of so many processes gets that part of the rate and of the burst, but at least a burst
+// of 1. During an outage, and after it from fresh, a process admits at most MaxIn of that
+// share; with as many processes as it was told, all of them no more than MaxIn of the
+// quota, beside what the server had admitted before. (Where the burst is smaller than
+// the number of processes, that is a burst of one for each.)
+//
+// Local(1) is right for a single process, and says for several that each may go to the
+// quota by itself while there is nobody to ask. When the server is back, what each key
+// has consumed here and not earned back yet is charged to it, for up to 65,536 keys.
+func Local(processes int) Fallback { return Fallback{localFallback, processes} }
+
+// Open admits everything while the server cannot be asked.
+func Open() Fallback { return Fallback{kind: openFallback} }
+
+// Closed refuses everything while the server cannot be asked, with an error. The
+// RetryAfter is then a guess at when the server is tried again.
+func Closed() Fallback { return Fallback{kind: closedFallback} }
+
+// local decides under Local.
+type local struct {
+	*weir.Limiter
+	processes int
+	owed      *xsync.MapOf[string, struct{}] // keys admitted here and not yet charged
+	max       int
+}
+
+func newLocal(q weir.Quota, processes, max int) (*local, error) {
+	limiter, err := weir.New(q)
+	if err != nil {
+		return nil, err
+	}
+	lo := &local{limiter, processes, xsync.NewMapOf[string, struct{}](), max}
+	return lo, lo.setQuota(q)
+}
+
+func (lo *local) setQuota(q weir.Quota) error {
+	burst := q.Burst
+	if burst == 0 {
+		burst = q.Limit
+	}
+	q.Burst = max(burst/int64(lo.processes), 1)
+	if int64(q.Period) > math.MaxInt64/int64(lo.processes) {
+		return &ConfigError{"Local: processes", lo.processes, "so few that the period times their number can be counted"}
+	}
+	q.Period *= time.Duration(lo.processes)
+	return lo.SetQuota(q)
+}
+
+// fallBack decides a request of cost n ≥ 1 without the server.
+func (l *Limiter) fallBack(key string, m *meter, n int64, cause error) (d weir.Decision, err error) {
+	l.fellBack.Inc()
+	switch l.server.fallback.kind {
+	case localFallback:
+		d = l.local.AllowN(key, n)
+		d.Limit = m.quota.Limit
+		if d.Allowed {
+			l.owe(key)
+		}
+	case openFallback:
+		d = m.admitted(n * m.interval)
+	default:
+		err = l.unavailable(key, cause)
+		d = l.closed(key, m)
+	}
+	l.counters.count(d.Allowed)
+	return d, err
+}
+
+// peekBack is fallBack for Peek.
+func (l *Limiter) peekBack(key string, m *meter, cause error) (d weir.Decision, err error) {
+	switch l.server.fallback.kind {
+	case localFallback:
+		d = l.local.Peek(key)
+		d.Limit = m.quota.Limit
+		return d, nil
+	case openFallback:
+		return m.admitted(0), nil
+	default:
+		return l.closed(key, m), l.unavailable(key, cause)
+	}
+}
+
+func (l *Limiter) closed(key string, m *meter) weir.Decision {
+	return weir.Decision{Limit: m.quota.Limit, RetryAfter: l.server.retryAfter(l.prefix + key)}
+}
+
+func (l *Limiter) unavailable(key string, cause error) error {
+	return &UnavailableError{cause, l.server.retryAfter(l.prefix + key)}
+}
+
+// owe notes a key that was admitted without the server.
+func (l *Limiter) owe(key string) {
+	if _, ok := l.local.owed.Load(key); ok {
+		return
+	}
+	if l.local.owed.Size() >= l.local.max || len(key) > maxNearKey {
+		l.uncharged.Inc()
+		return
+	}
+	l.local.owed.Store(key, struct{}{})
+}
+
+// settle charges the server of a part with what its keys have consumed here. What is
+// charged is given back here, so nothing is charged twice.
+func (l *Limiter) settle(ctx context.Context, part int) (err error) {
+	m := l.meter.Load()
+	l.local.owed.Range(func(key string, _ struct{}) bool {
+		name := l.prefix + key
+		if l.server.part(name) != part {
+			return true
+		}
+		// Deleted first: who is admitted from here on notes it again.
+		l.local.owed.Delete(key)
+		n := l.local.consumed(key)
+		if n == 0 {
+			return true
+		}
+		if _, err = l.server.call(ctx, chargeScript, name, m.intervalArg, digits(n*m.interval)); err != nil {
+			l.local.owed.Store(key, struct{}{})
+			return false
+		}
+		l.local.Refund(key, n)
+		l.charged.Add(n)
+		return true
+	})
+	return err
+}
+
+// consumed is what the key has spent here and not earned back yet.
+func (lo *local) consumed(key string) int64 { return lo.Quota().Burst - lo.Peek(key).Remaining }

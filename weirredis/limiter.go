@@ -1,0 +1,320 @@
+package weirredis
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"sync/atomic"
+	"time"
+
+	"github.com/redis/rueidis"
+
+	"github.com/weirhq/weir"
+)
+
+// A Limiter limits each key to a quota that it shares with every Limiter of the same
+// prefix on the same server, in this process and in others. Make one with [New]. All
+// methods may be called by any number of goroutines at once.
+//
+// A decision is one call of a script on the server that has the key: some 3 µs of that
+// server's time and a round trip. It blocks for at most [WithTimeout], whatever happens
+// to the server. Some decisions need no call: refusals that the server has already
+// spoken (see [WithRefusalCache]), and by choice requests that it has been asked for
+// ahead of time (see [WithLeases]).
+type Limiter struct {
+	server *server
+	prefix string
+	meter  atomic.Pointer[meter]
+	near   *near   // nil if nothing is to be known here
+	leases *leases // nil if none are taken
+	local  *local  // nil unless the fallback is Local
+	counters
+}
+
+// New returns a Limiter of quota q on the server, or cluster, that client speaks to.
+// It makes no connection and no call. The client stays the caller's, to configure and
+// to close; it must not be closed before the Limiter.
+//
+// Time is the server's. It is counted in whole microseconds, and the quota's emission
+// interval is rounded up to them; a quota of more than a million a second is an error.
+// So is one with a burst that takes more than 71 years to earn, and what [weir.New]
+// would refuse, or a bad option. All are, or wrap, a [*ConfigError] or a
+// [*weir.ConfigError].
+func New(client rueidis.Client, q weir.Quota, opts ...Option) (*Limiter, error) {
+	if client == nil {
+		return nil, &ConfigError{"New: client", "nil", "a rueidis.Client"}
+	}
+	c, err := newConfig(opts)
+	if err != nil {
+		return nil, err
+	}
+	return newLimiter(newServer(client, c), c.prefix, q)
+}
+
+func newLimiter(s *server, prefix string, q weir.Quota) (*Limiter, error) {
+	m, err := newMeter(q)
+	if err != nil {
+		return nil, err
+	}
+	l := &Limiter{server: s, prefix: prefix, counters: newCounters()}
+	l.meter.Store(m)
+	if s.refusals > 0 || s.batch > 0 {
+		l.near = newNear(s.maxKeys)
+	}
+	if s.batch > 0 {
+		l.leases = newLeases(s.batch, s.leaseAge)
+	}
+	if s.fallback.kind == localFallback {
+		if l.local, err = newLocal(q, s.fallback.processes, s.maxKeys); err != nil {
+			return nil, err
+		}
+		s.settlers = append(s.settlers, l.settle)
+	}
+	return l, nil
+}
+
+// Quota returns the quota by which this Limiter decides.
+func (l *Limiter) Quota() weir.Quota { return l.meter.Load().quota }
+
+// SetQuota changes the quota by which this Limiter decides; others, in this process or
+// another, go on with theirs. It makes no call and does not wait.
+//
+// The server keeps what a key has consumed at a price, the emission interval, and who
+// comes with another price finds the same number of requests consumed, at that price,
+// rounded up. So while processes decide by different quotas, a request counts as one
+// under each, no change forgives anything, and together they never admit more than
+// the most generous of their bursts, and after that at the rate of the fastest. A debt
+// above a smaller new burst is kept.
+//
+// The error is that of [New], and then nothing has changed.
+func (l *Limiter) SetQuota(q weir.Quota) error {
+	m, err := newMeter(q)
+	if err != nil {
+		return err
+	}
+	if l.local != nil {
+		if err := l.local.setQuota(q); err != nil {
+			return err
+		}
+	}
+	l.meter.Store(m)
+	return nil
+}
+
+// Allow decides a request of cost 1 and spends it if it is admitted. See AllowN.
+func (l *Limiter) Allow(ctx context.Context, key string) (weir.Decision, error) {
+	return l.AllowN(ctx, key, 1)
+}
+
+// AllowN decides a request of cost n, all or nothing, as [weir.Limiter.AllowN] does. Its
+// durations count from the server's decision, so who waits RetryAfter from when he
+// hears of it is not too early.
+//
+// It blocks for at most [WithTimeout], and at most until ctx ends. If there is no
+// answer by then, or is known to be none, the fallback decides: see [WithFallback]. The
+// error is nil but for [Closed], and then an [*UnavailableError], with a refusal.
+func (l *Limiter) AllowN(ctx context.Context, key string, n int64) (weir.Decision, error) {
+	m := l.meter.Load()
+	cost, payable := m.cost(n)
+	if n <= 0 || !payable {
+		return l.impossible(ctx, key, m, n)
+	}
+	if d, ok := l.decideHere(key, m, n, cost); ok {
+		return d, nil
+	}
+	if l.leases != nil && n <= l.leases.batch && l.leases.hot(key, l.server.now()) {
+		return l.viaLease(ctx, key, m, n, cost)
+	}
+	return l.decideThere(ctx, key, m, n, cost)
+}
+
+// impossible answers requests that ask for nothing, or for what can never be had.
+func (l *Limiter) impossible(ctx context.Context, key string, m *meter, n int64) (weir.Decision, error) {
+	d, err := l.peek(ctx, key, m)
+	if n != 0 {
+		d.Allowed, d.RetryAfter = false, weir.Never
+		l.counters.count(false)
+	}
+	return d, err
+}
+
+// decideHere decides by what this process knows, if that is enough.
+func (l *Limiter) decideHere(key string, m *meter, n, cost int64) (d weir.Decision, ok bool) {
+	if l.near == nil {
+		return d, false
+	}
+	k, ok := l.near.keys.Load(key)
+	if !ok {
+		return d, false
+	}
+	now := l.server.now()
+	if le := k.lease.Load(); le != nil && now < le.until {
+		if left, ok := le.take(n); ok {
+			l.admitted.Inc()
+			l.leasedHere.Inc()
+			return le.decision(left, now), true
+		}
+	}
+	if debtNanos, ok := k.refusal.Load().refuses(m, now, cost); ok {
+		l.refused.Inc()
+		l.refusedHere.Inc()
+		return m.refusedNanos(debtNanos, cost), true
+	}
+	return d, false
+}
+
+// decideThere asks the server.
+func (l *Limiter) decideThere(ctx context.Context, key string, m *meter, n, cost int64) (weir.Decision, error) {
+	var asked uint32
+	if l.near != nil {
+		asked = l.near.epoch(key).Load()
+	}
+	sent := l.server.now()
+	debt, err := l.askInt(ctx, allowScript, key, m.intervalArg, m.toleranceArg, digits(cost))
+	if err != nil {
+		return l.fallBack(key, m, n, err)
+	}
+	l.counters.count(debt >= 0)
+	if debt >= 0 {
+		return m.admitted(debt), nil
+	}
+	debt = -1 - debt
+	l.remember(key, m, debt, asked, sent, l.server.now())
+	return m.refused(debt, cost), nil
+}
+
+// remember keeps a refusal, for as long as it may be believed.
+func (l *Limiter) remember(key string, m *meter, debtMicros int64, asked uint32, sent, received time.Duration) {
+	if l.server.refusals == 0 {
+		return
+	}
+	l.near.refused(key, &refusal{m, debtMicros * 1000, sent, received, received + l.server.refusals}, asked, received)
+}
+
+// Peek tells whether one request would pass now, and if not, when; Remaining and
+// ResetAfter are as they stand. It changes nothing. It blocks, and fails, as AllowN.
+func (l *Limiter) Peek(ctx context.Context, key string) (weir.Decision, error) {
+	return l.peek(ctx, key, l.meter.Load())
+}
+
+func (l *Limiter) peek(ctx context.Context, key string, m *meter) (weir.Decision, error) {
+	if l.near != nil {
+		if k, ok := l.near.keys.Load(key); ok {
+			now := l.server.now()
+			if le := k.lease.Load(); le != nil && now < le.until {
+				if left := le.left.Load(); left > 0 {
+					return le.decision(left, now), nil
+				}
+			}
+			if debtNanos, ok := k.refusal.Load().refuses(m, now, m.interval); ok {
+				return m.refusedNanos(debtNanos, m.interval), nil
+			}
+		}
+	}
+	debt, err := l.askInt(ctx, peekScript, key, m.intervalArg)
+	if err != nil {
+		return l.peekBack(key, m, err)
+	}
+	return m.peeked(debt), nil
+}
+
+// Refund gives back n requests already spent, as [weir.Limiter.Refund] does and with
+// its care about when. With n ≤ 0, or a key not seen, nothing changes. It blocks as
+// AllowN does. While the server cannot be asked, it gives back what [Local] has
+// admitted, and the error is an [*UnavailableError] under the other fallbacks.
+func (l *Limiter) Refund(ctx context.Context, key string, n int64) error {
+	if n <= 0 {
+		return nil
+	}
+	m := l.meter.Load()
+	cost := int64(longestDebt)
+	if n < longestDebt/m.interval {
+		cost = n * m.interval
+	}
+	_, err := l.askInt(ctx, refundScript, key, m.intervalArg, digits(cost))
+	if l.near != nil {
+		l.near.forget(key)
+	}
+	if err == nil {
+		return nil
+	}
+	if l.local != nil {
+		l.local.Refund(key, n)
+		return nil
+	}
+	return l.unavailable(key, err)
+}
+
+// Reset forgets what the key has consumed. It does not call in what processes have
+// leased of it. It blocks as AllowN does. If the server cannot be asked, the error is
+// an [*UnavailableError].
+func (l *Limiter) Reset(ctx context.Context, key string) error {
+	_, err := l.askInt(ctx, refundScript, key, l.meter.Load().intervalArg, digits(longestDebt))
+	if l.near != nil {
+		l.near.forget(key)
+	}
+	if l.local != nil {
+		l.local.Reset(key)
+	}
+	if err != nil {
+		return l.unavailable(key, err)
+	}
+	return nil
+}
+
+// Stats returns what the Limiter has done. It takes some hundred nanoseconds.
+func (l *Limiter) Stats() Stats {
+	return Stats{
+		Admitted:    l.admitted.Value(),
+		Refused:     l.refused.Value(),
+		RefusedHere: l.refusedHere.Value(),
+		LeasedHere:  l.leasedHere.Value(),
+		FellBack:    l.fellBack.Value(),
+		Leases:      l.counters.leases.Value(),
+		Returned:    l.returned.Value(),
+		Charged:     l.charged.Value(),
+		Uncharged:   l.uncharged.Value(),
+		Calls:       l.server.calls.Value(),
+		Failures:    l.server.failures.Value(),
+		Down:        l.server.down(),
+	}
+}
+
+// Close gives back what is leased and ends what goes on in the background, while ctx
+// lasts. The Limiter must not be used any more. Close it before the client. A Limiter
+// that takes no leases and is not in an outage has nothing in the background, and may be
+// dropped without it.
+func (l *Limiter) Close(ctx context.Context) error {
+	return errors.Join(l.endLeases(ctx), l.server.close(ctx))
+}
+
+func (l *Limiter) endLeases(ctx context.Context) error {
+	if l.leases == nil {
+		return nil
+	}
+	l.leases.mu.Lock()
+	l.leases.closed = true
+	l.leases.mu.Unlock()
+	err, _ := l.sweepLeases(ctx, true)
+	return err
+}
+
+// askInt is for the scripts that reply with one whole number.
+func (l *Limiter) askInt(ctx context.Context, sc *script, key string, args ...string) (int64, error) {
+	reply, err := l.server.ask(ctx, sc, l.prefix+key, args...)
+	if err != nil {
+		return 0, err
+	}
+	n, err := reply.AsInt64()
+	if err != nil {
+		return 0, unexpected(reply, err)
+	}
+	return n, nil
+}
+
+func unexpected(reply rueidis.RedisResult, err error) error {
+	return fmt.Errorf("weirredis: a reply that no script gives, %v: %w", reply.String(), err)
+}
+
+func digits(n int64) string { return strconv.FormatInt(n, 10) }

@@ -1,0 +1,2 @@
+-- peek: interval. Replies with the debt, and writes nothing.
+steppedBack = false
