@@ -75,7 +75,7 @@ func (s *server) suspect(b *breaker, name string) {
 	s.probes.Go(func() {
 		defer b.suspecting.Store(false)
 		for range s.config.failures {
-			if _, err := s.call(s.stopped, probeScript, name, probeInterval); err == nil || !blames(err) {
+			if err := s.call(s.stopped, probeScript, name, probeInterval).err; err == nil || !blames(err) {
 				b.succeeded(s.now())
 				return
 			} else if s.failed(b, name, err); b.outage.Load() != nil {
@@ -93,7 +93,7 @@ const probeInterval = "1000000"
 // it is charged, and the breaker closes.
 func (s *server) recover(b *breaker, o *outage, name string) {
 	for pause := s.retry; s.sleep(o, pause); pause = min(2*pause, 10*s.retry) {
-		if _, err := s.call(s.stopped, probeScript, name, probeInterval); err != nil && blames(err) {
+		if err := s.call(s.stopped, probeScript, name, probeInterval).err; err != nil && blames(err) {
 			continue
 		}
 		// Before the breaker closes, so that those who come then find it charged;

@@ -118,6 +118,9 @@ func (l *Limiter) unavailable(key string, cause error) error {
 
 // owe notes a key that was admitted without the server.
 func (l *Limiter) owe(key string) {
+	if l.server.breakers[l.server.part(l.prefix+key)].outage.Load() == nil {
+		defer l.server.settleSoon() // no outage whose end would do it
+	}
 	if _, ok := l.local.owed.Load(key); ok {
 		return
 	}
@@ -143,7 +146,7 @@ func (l *Limiter) settle(ctx context.Context, part int) (err error) {
 		if n == 0 {
 			return true
 		}
-		if _, err = l.server.call(ctx, chargeScript, name, m.intervalArg, digits(n*m.interval)); err != nil {
+		if err = l.server.call(ctx, chargeScript, name, m.intervalArg, digits(n*m.interval)).err; err != nil {
 			l.local.owed.Store(key, struct{}{})
 			return false
 		}
@@ -152,6 +155,23 @@ func (l *Limiter) settle(ctx context.Context, part int) (err error) {
 		return true
 	})
 	return err
+}
+
+// settleSoon charges what was admitted without the server although there is no outage:
+// because a single call failed, or its caller could not wait.
+func (s *server) settleSoon() {
+	if s.stopped.Err() != nil || !s.settling.CompareAndSwap(false, true) {
+		return
+	}
+	time.AfterFunc(s.retry, func() {
+		s.settling.Store(false)
+		for i := range s.breakers {
+			if b := &s.breakers[i]; b.outage.Load() == nil && s.settle(b) != nil {
+				s.settleSoon()
+				return
+			}
+		}
+	})
 }
 
 // consumed is what the key has spent here and not earned back yet.

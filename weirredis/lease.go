@@ -118,16 +118,12 @@ func (l *Limiter) fetch(ctx context.Context, key string, m *meter, n, cost int64
 		return d, nil
 	}
 	asked, sent := l.near.epoch(key).Load(), l.server.now()
-	reply, err := l.server.ask(ctx, leaseScript, l.prefix+key, m.intervalArg, m.toleranceArg, digits(cost), digits((l.leases.batch-n)*m.interval))
+	r, err := l.server.ask(ctx, leaseScript, l.prefix+key, m.intervalArg, m.toleranceArg, digits(cost), digits((l.leases.batch-n)*m.interval))
 	if err != nil {
 		return l.fallBack(key, m, n, err)
 	}
-	got, err := reply.AsIntSlice()
-	if err != nil || len(got) != 3 {
-		return l.fallBack(key, m, n, unexpected(reply, err))
-	}
 	received := l.server.now()
-	taken, debt, clock := got[0], got[1], got[2]
+	taken, debt, clock := r.more[0], r.more[1], r.more[2]
 	if taken == 0 {
 		l.remember(key, m, debt, asked, sent, received)
 		l.counters.count(false)

@@ -3,7 +3,6 @@ package weirredis
 import (
 	"context"
 	"errors"
-	"fmt"
 	"strconv"
 	"sync/atomic"
 	"time"
@@ -302,19 +301,14 @@ func (l *Limiter) endLeases(ctx context.Context) error {
 
 // askInt is for the scripts that reply with one whole number.
 func (l *Limiter) askInt(ctx context.Context, sc *script, key string, args ...string) (int64, error) {
-	reply, err := l.server.ask(ctx, sc, l.prefix+key, args...)
-	if err != nil {
-		return 0, err
-	}
-	n, err := reply.AsInt64()
-	if err != nil {
-		return 0, unexpected(reply, err)
-	}
-	return n, nil
-}
-
-func unexpected(reply rueidis.RedisResult, err error) error {
-	return fmt.Errorf("weirredis: a reply that no script gives, %v: %w", reply.String(), err)
+	r, err := l.server.ask(ctx, sc, l.prefix+key, args...)
+	return r.n, err
 }
 
 func digits(n int64) string { return strconv.FormatInt(n, 10) }
+
+// number undoes digits.
+func number(digits string) int64 {
+	n, _ := strconv.ParseInt(digits, 10, 64)
+	return n
+}

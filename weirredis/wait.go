@@ -44,15 +44,11 @@ func (l *Limiter) wait(ctx context.Context, key string, m *meter, n, cost int64)
 	if hasDeadline {
 		patience = min(max(int64(left/time.Microsecond), 0), patience)
 	}
-	reply, err := l.server.ask(ctx, reserveScript, l.prefix+key, m.intervalArg, m.toleranceArg, digits(cost), digits(patience))
+	r, err := l.server.ask(ctx, reserveScript, l.prefix+key, m.intervalArg, m.toleranceArg, digits(cost), digits(patience))
 	if err != nil {
 		return l.waitBack(ctx, key, n, err)
 	}
-	got, err := reply.AsIntSlice()
-	if err != nil || len(got) != 3 {
-		return l.waitBack(ctx, key, n, unexpected(reply, err))
-	}
-	taken, debt, clock := got[0] == 1, got[1], got[2]
+	taken, debt, clock := r.more[0] == 1, r.more[1], r.more[2]
 	switch {
 	case !taken && hasDeadline && debt+cost <= longestDebt:
 		return &weir.DeadlineError{Wait: micros(debt + cost - m.tolerance), Left: left}
