@@ -86,12 +86,18 @@ func (ls *leases) hot(key string, now time.Duration) bool {
 // viaLease decides by a lease to be taken, by this caller or by another one who is
 // already at it. None of the callers who come meanwhile asks the server.
 func (l *Limiter) viaLease(ctx context.Context, key string, m *meter, n, cost int64) (weir.Decision, error) {
+	began := l.server.now()
 	deadline := time.NewTimer(l.server.timeout)
 	defer deadline.Stop()
 	mine := &fetching{make(chan struct{})}
-	for {
+	for waited := false; ; waited = true {
 		other, loaded := l.leases.fetching.LoadOrStore(key, mine)
 		if !loaded {
+			if waited { // for another one: what is left of the timeout is for the call
+				left, cancel := context.WithTimeout(ctx, l.server.timeout-(l.server.now()-began))
+				defer cancel()
+				ctx = left
+			}
 			return l.fetch(ctx, key, m, n, cost, mine)
 		}
 		select {

@@ -192,30 +192,36 @@ func (l *Limiter) remember(key string, m *meter, debtMicros int64, asked uint32,
 }
 
 // Peek tells whether one request would pass now, and if not, when; Remaining and
-// ResetAfter are as they stand. It changes nothing. It blocks, and fails, as AllowN.
+// ResetAfter are as they stand, with what this process has leased. It always asks the
+// server, and changes nothing. It blocks, and fails, as AllowN.
 func (l *Limiter) Peek(ctx context.Context, key string) (weir.Decision, error) {
 	return l.peek(ctx, key, l.meter.Load())
 }
 
 func (l *Limiter) peek(ctx context.Context, key string, m *meter) (weir.Decision, error) {
-	if l.near != nil {
-		if k, ok := l.near.keys.Load(key); ok {
-			now := l.server.now()
-			if le := k.lease.Load(); le != nil && now < le.until {
-				if left := le.left.Load(); left > 0 {
-					return le.decision(left, now), nil
-				}
-			}
-			if debtNanos, ok := k.refusal.Load().refuses(m, now, m.interval); ok {
-				return m.refusedNanos(debtNanos, m.interval), nil
-			}
-		}
-	}
 	debt, err := l.askInt(ctx, peekScript, key, m.intervalArg)
 	if err != nil {
 		return l.peekBack(key, m, err)
 	}
-	return m.peeked(debt), nil
+	d := m.peeked(debt)
+	if left := l.leased(key); left > 0 {
+		d.Allowed, d.RetryAfter = true, 0
+		d.Remaining += left
+	}
+	return d, nil
+}
+
+// leased is how many requests of the key this process holds.
+func (l *Limiter) leased(key string) int64 {
+	if l.leases == nil {
+		return 0
+	}
+	if k, ok := l.near.keys.Load(key); ok {
+		if le := k.lease.Load(); le != nil && l.server.now() < le.until {
+			return le.left.Load()
+		}
+	}
+	return 0
 }
 
 // Refund gives back n requests already spent, as [weir.Limiter.Refund] does and with

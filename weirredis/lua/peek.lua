@@ -1,2 +1,1 @@
--- peek: interval. Replies with the debt, and writes nothing.
-steppedBack = false
+-- peek: interval. Replies with the debt.

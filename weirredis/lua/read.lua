@@ -21,7 +21,7 @@ local longest = 4503599627370496
 local time = redis.call('TIME')
 local now = time[1] * 1000000 + time[2]
 local debt = 0
-local steppedBack = false
+local recounted = false -- the debt is to be written down as it now stands
 local value = redis.call('GET', key)
 if value then
 	if #value ~= 24 then
@@ -35,7 +35,7 @@ if value then
 		-- The clock has stepped back, or another server has taken over whose clock
 		-- is behind. What was owed is owed still, from now on: nobody is forgiven
 		-- anything, and nobody waits until the clock is there again.
-		steppedBack = debt > 0
+		recounted = debt > 0
 	end
 	if debt > 0 and price ~= interval then
 		-- The debt of as many requests at another price, rounded up: changing
@@ -56,6 +56,7 @@ if value then
 			part = math.ceil(part + part / 1125899906842624) + 1
 		end
 		debt = math.min((debt - rest) / price * interval + part, longest)
+		recounted = true
 	end
 end
 local changed, reply = false, debt
