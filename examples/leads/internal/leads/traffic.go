@@ -1,4 +1,4 @@
-package main
+package leads
 
 import (
 	"context"
@@ -12,9 +12,9 @@ import (
 	"time"
 )
 
-// sendAll sends all streams at once and returns when every response has come.
-func sendAll(ctx context.Context, c *clients, streams []stream, rows []*row) {
-	began := time.Now()
+// sendAll sends all streams at once and returns when every response has come. Windows
+// count from began.
+func sendAll(ctx context.Context, began time.Time, c *clients, streams []stream, rows []*row) {
 	var senders sync.WaitGroup
 	for i := range streams {
 		s := &streams[i]

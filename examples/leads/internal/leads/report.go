@@ -1,4 +1,4 @@
-package main
+package leads
 
 import (
 	"fmt"
@@ -22,6 +22,10 @@ func printIntroduction(out io.Writer, server string, streams []stream, oneAddres
 	if oneAddress {
 		fmt.Fprintln(out, "This system has no loopback address but 127.0.0.1: all callers share it.")
 	}
+}
+
+func printServer(out io.Writer, on *server) {
+	fmt.Fprintf(out, "The limits are on the server %s, in keys that begin with %q.\n", on.addr, on.prefix)
 }
 
 func printTable(out io.Writer, rows []*row, conns int64) {
@@ -92,6 +96,24 @@ func printAsked(out io.Writer, at time.Duration, e endpoint, got reply, remark s
 	}
 	line := fmt.Sprintf("  after %.3f s  %s %s  %-19s  %s", at.Seconds(), e.method, e.path, result, remark)
 	fmt.Fprintln(out, strings.TrimRight(line, " "))
+}
+
+func printShared(out io.Writer, here, there, both *row) {
+	fmt.Fprintf(out, "\nTwo processes, one budget (%s):\n", both.partition)
+	const line = "  %-12s  %3d sent, %3d admitted, %3d refused%s\n"
+	fmt.Fprintf(out, line, "this process", here.sent, here.admitted, here.refused, "")
+	fmt.Fprintf(out, line, "a second one", there.sent, there.admitted, there.refused, "")
+	most := fmt.Sprintf(": at most %d in %.2f s", documented.MaxIn(both.longest.length()), both.longest.length().Seconds())
+	fmt.Fprintf(out, line, "together", both.sent, both.admitted, both.refused, most)
+}
+
+// printStats tells what limits on a server cost this process.
+func printStats(out io.Writer, shared Shared) {
+	s := shared.Stats()
+	fmt.Fprintf(out, "\nThis process made %d decisions by %d calls to the server: %d refusals needed none, since it\n"+
+		"had said until when, and those asked for at once shared one. %d were made without it.\n",
+		s.Decisions, s.Calls, s.RefusedHere, s.FellBack)
+	fmt.Fprintf(out, "While the server cannot be asked, %s.\n", shared.Fallback())
 }
 
 func printConclusion(out io.Writer) {

@@ -1,4 +1,4 @@
-package main
+package leads
 
 import (
 	"fmt"
@@ -94,6 +94,28 @@ func (r *row) add(s *stream, got reply, err error, during window) {
 	default:
 		r.odd[fmt.Sprintf("status %d", got.status)]++
 	}
+}
+
+// together is what became of the traffic that two processes had for one partition key.
+// It has no reasons, which only one of the two counted.
+func together(a, b *row) *row {
+	sum := rowsOf([]stream{{partition: a.partition}})[0]
+	clear(sum.plannedReasons)
+	for _, r := range []*row{a, b} {
+		sum.planned += r.planned
+		sum.sent += r.sent
+		sum.admitted += r.admitted
+		sum.refused += r.refused
+		for seen, n := range r.retryAfter {
+			sum.retryAfter[seen] += n
+		}
+		for what, n := range r.odd {
+			sum.odd[what] += n
+		}
+		sum.longest = window{min(sum.longest.from, r.longest.from), max(sum.longest.to, r.longest.to)}
+		sum.shortest = window{min(sum.shortest.from, r.shortest.from), max(sum.shortest.to, r.shortest.to)}
+	}
+	return sum
 }
 
 // enterReasons enters what the service counted. Requests that it counted for a

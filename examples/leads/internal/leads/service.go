@@ -1,4 +1,4 @@
-package main
+package leads
 
 import (
 	"errors"
@@ -12,26 +12,55 @@ import (
 // A service is a small lead-management API behind its rate limits.
 type service struct {
 	*store
-	limiter *weir.PartitionLimiter
+	limiter weir.Decider
+
+	// One of them is the limiter, the other nil.
+	local  *weir.PartitionLimiter // counts in this process
+	shared Shared                 // counts on a server
 }
 
-// newService makes a service that limits every partition to quota.
-func newService(quota weir.Quota) (*service, error) {
+// newService makes a service that limits every partition to quota, by itself or with
+// all others on that server.
+func newService(quota weir.Quota, on *server) (*service, error) {
 	db := newStore()
 	resolver, err := weir.NewResolver(db.lookup)
 	if err != nil {
 		return nil, err
 	}
-	limiter, err := weir.NewPartitionLimiter(resolver, map[weir.Partition]weir.Quota{
+	quotas := map[weir.Partition]weir.Quota{
 		weir.Business:       quota,
 		weir.BusinessIntake: quota,
 		weir.User:           quota,
 		weir.IP:             quota,
-	})
+	}
+	if on != nil {
+		shared, err := on.share(resolver, quotas)
+		if err != nil {
+			return nil, err
+		}
+		return &service{store: db, limiter: shared, shared: shared}, nil
+	}
+	limiter, err := weir.NewPartitionLimiter(resolver, quotas)
 	if err != nil {
 		return nil, err
 	}
-	return &service{db, limiter}, nil
+	return &service{store: db, limiter: limiter, local: limiter}, nil
+}
+
+// alone is an error if there is a server of the limits and it did not make every
+// decision. What was admitted is then more, or less, than the limits demand.
+func (s *service) alone() error {
+	if s.shared == nil || s.shared.Stats().FellBack == 0 {
+		return nil
+	}
+	return fmt.Errorf("%d decisions were made without the server of the limits: it did not answer", s.shared.Stats().FellBack)
+}
+
+// close lets go of the server of the limits, if there is one.
+func (s *service) close() {
+	if s.shared != nil {
+		s.shared.Close()
+	}
 }
 
 // describe tells the limiter what is known of a request. The bearer token is

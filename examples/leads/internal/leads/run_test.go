@@ -1,4 +1,4 @@
-package main
+package leads
 
 import (
 	"bufio"
@@ -14,6 +14,15 @@ import (
 	"testing"
 	"time"
 )
+
+// run is the program that has no client for -redis.
+func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
+	flags, status := Parse(args, stderr)
+	if flags == nil {
+		return status
+	}
+	return Run(ctx, flags, nil, stdout, stderr)
+}
 
 // The whole program, as main runs it.
 func TestRun(t *testing.T) {
@@ -182,6 +191,12 @@ func TestRunRefusesArguments(t *testing.T) {
 		{[]string{"-serve", "-addr", "127.0.0.1:0", "-debug", taken.Addr().String()}, 1, taken.Addr().String()},
 		{[]string{"-serve", "-addr", "127.0.0.1:0", "-quotas", "none.json"}, 1, "none.json"},
 		{[]string{"-h"}, 0, "-serve"},
+		{[]string{"-redis", "6379"}, 2, `-redis is "6379": it must be host:port`},
+		{[]string{"-redis", ":6379"}, 2, `-redis is ":6379"`},
+		{[]string{"-redis", "localhost:"}, 2, `-redis is "localhost:"`},
+		{[]string{"-redis-prefix", "a:"}, 2, "-redis-prefix is nothing without -redis"},
+		{[]string{"-serve", "-redis", "localhost:6379", "-quotas", "none.json"}, 2, "-quotas and -redis"},
+		{[]string{"-serve", "-redis", "localhost:6379", "-debug", "127.0.0.1:0"}, 2, "-debug and -redis"},
 	} {
 		var stdout, stderr strings.Builder
 		if got := run(t.Context(), c.args, &stdout, &stderr); got != c.status {

@@ -1,4 +1,4 @@
-package main
+package leads
 
 import (
 	"context"
@@ -44,6 +44,7 @@ type operator struct {
 
 // operate shows the same service as its operator and its clients see it: fields,
 // quotas that change while it serves, a client that waits, and the page of weirhttp.Debug.
+// It is for limits of this process, as the file and the page are.
 func operate(ctx context.Context, out io.Writer, svc *service) (err error) {
 	dir, err := os.MkdirTemp("", "leads-")
 	if err != nil {
@@ -54,7 +55,7 @@ func operate(ctx context.Context, out io.Writer, svc *service) (err error) {
 	if err := os.WriteFile(o.path, []byte(quotaFile("")), 0o600); err != nil {
 		return err
 	}
-	if o.quotas, err = weirfile.Open(o.path, svc.limiter); err != nil {
+	if o.quotas, err = weirfile.Open(o.path, svc.local); err != nil {
 		return err
 	}
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
@@ -62,7 +63,7 @@ func operate(ctx context.Context, out io.Writer, svc *service) (err error) {
 		return err
 	}
 	o.base = "http://" + listener.Addr().String()
-	debug := weirhttp.NewDebug(svc.limiter)
+	debug := weirhttp.NewDebug(svc.local)
 	mux := http.NewServeMux() // the page has a port of its own in -serve
 	mux.Handle("/debug/weir", debug)
 	mux.Handle("/", svc.handler(svc.describe, weirhttp.WithFields(weirhttp.Draft11), weirhttp.WithOnDecision(debug.Observe)))

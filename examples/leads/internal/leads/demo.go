@@ -1,4 +1,4 @@
-package main
+package leads
 
 import (
 	"bufio"
@@ -26,6 +26,7 @@ const longestDemo = 12 * time.Second
 type demo struct {
 	served     weir.Quota // what the service limits to; the checks always demand documented
 	oneAddress bool       // as if the system had no loopback address but 127.0.0.1
+	on         *server    // that keeps the limits; nil: this process does
 }
 
 // demonstrate starts the service on a loopback port, sends it more requests than
@@ -34,10 +35,14 @@ type demo struct {
 func demonstrate(ctx context.Context, out io.Writer, d demo) (err error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, longestDemo, fmt.Errorf("not done after %v", longestDemo))
 	defer cancel()
-	svc, err := newService(d.served)
+	svc, err := newService(d.served, d.on)
 	if err != nil {
 		return err
 	}
+	defer func() {
+		err = errors.Join(err, svc.alone())
+		svc.close()
+	}()
 	census, err := newCensus(svc.store)
 	if err != nil {
 		return err
@@ -46,22 +51,49 @@ func demonstrate(ctx context.Context, out io.Writer, d demo) (err error) {
 	if err != nil {
 		return err
 	}
-	server := listener.Addr().String()
+	addr := listener.Addr().String()
 	served := make(chan error, 1)
 	serving, stopServing := context.WithCancel(context.WithoutCancel(ctx))
 	go func() { served <- serve(serving, listener, svc.handler(census.around(svc.describe))) }()
-	c := newClients(server)
+	c := newClients(addr)
 	defer func() {
 		c.close()
 		stopServing()
 		err = errors.Join(err, <-served)
 	}()
 
-	oneAddress := d.oneAddress || !reachableFrom(ctx, netip.MustParseAddr("127.0.0.5"), server)
+	oneAddress := d.oneAddress || !reachableFrom(ctx, netip.MustParseAddr("127.0.0.5"), addr)
 	streams := plan(oneAddress)
-	printIntroduction(out, server, streams, oneAddress)
+	printIntroduction(out, addr, streams, oneAddress)
+	if d.on != nil {
+		printServer(out, d.on)
+	}
+	if err := spendAll(ctx, out, svc, census, c, streams); err != nil {
+		return err
+	}
+	if err := showRefusal(ctx, out, addr, streams[0]); err != nil {
+		return err
+	}
+	if err := proveRetryAfter(ctx, out, c, streams[2]); err != nil {
+		return err
+	}
+	if d.on != nil {
+		err = share(ctx, out, d.on, svc.shared, c)
+	} else {
+		err = operate(ctx, out, svc)
+	}
+	if err != nil {
+		return err
+	}
+	printConclusion(out)
+	return nil
+}
+
+// spendAll sends the streams, which spend every budget, prints what became of them,
+// and checks it.
+func spendAll(ctx context.Context, out io.Writer, svc *service, census *census, c *clients, streams []stream) error {
 	rows := rowsOf(streams)
-	sendAll(ctx, c, streams, rows)
+	sendAll(ctx, time.Now(), c, streams, rows)
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
@@ -69,20 +101,7 @@ func demonstrate(ctx context.Context, out io.Writer, d demo) (err error) {
 	lookups := svc.lookupsMade()
 	printTable(out, rows, c.opened.Load())
 	printLookups(out, streams, lookups)
-	if err := checkAll(rows, lookups, lookupsDemanded(streams)); err != nil {
-		return err
-	}
-	if err := showRefusal(ctx, out, server, streams[0]); err != nil {
-		return err
-	}
-	if err := proveRetryAfter(ctx, out, c, streams[2]); err != nil {
-		return err
-	}
-	if err := operate(ctx, out, svc); err != nil {
-		return err
-	}
-	printConclusion(out)
-	return nil
+	return checkAll(rows, lookups, lookupsDemanded(streams))
 }
 
 // reachableFrom reports whether the server can be called from addr. Linux and
