@@ -80,7 +80,7 @@ func TestReadmeCode(t *testing.T) {
 	}
 
 	var compiled []string
-	for _, file := range []string{"example_test.go", "example_partition_test.go", "weirhttp/example_test.go"} {
+	for _, file := range []string{"example_test.go", "example_partition_test.go", "weirhttp/example_test.go", "weirredis/example_test.go"} {
 		compiled = append(compiled, unindented(read(t, file)))
 	}
 	for _, block := range blocks[1:] {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"runtime"
 	"sync"
+	"sync/atomic"
 
 	"github.com/redis/rueidis"
 )
@@ -17,7 +18,8 @@ import (
 // caller never waits, and many callers share their writes. Requests of one batch for the
 // same key, at the same cost, are one call.
 type batches struct {
-	slots chan struct{} // one taken by each batch under way
+	slots   chan struct{} // one taken by each batch under way
+	callers atomic.Int64  // in call
 
 	mu   sync.Mutex
 	open *batch // to join; nil if there is none
@@ -40,7 +42,7 @@ const maxUnderWay = 8
 // milliseconds of the server's time.
 const maxBatch = 256
 
-func newBatches() batches { return batches{slots: make(chan struct{}, maxUnderWay)} }
+func newBatches() *batches { return &batches{slots: make(chan struct{}, maxUnderWay)} }
 
 // join puts a request into the open batch, or opens one, to be led by the caller.
 func (bs *batches) join(r request) (b *batch, place int) {
@@ -64,9 +66,11 @@ func (bs *batches) lead(ctx context.Context, b *batch, s *server) {
 	case <-ctx.Done():
 		turn = ctx.Err()
 	}
-	// Those whom the last batch has just answered may have something to add. With nobody
-	// else to run this takes a tenth of a microsecond.
-	runtime.Gosched()
+	if bs.callers.Load() > 1 {
+		// Those whom the last batch has just answered may have something to add. (For a
+		// single caller this would only wake a thread, and cost as much as its call.)
+		runtime.Gosched()
+	}
 	bs.mu.Lock()
 	if bs.open == b {
 		bs.open = nil

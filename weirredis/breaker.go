@@ -60,10 +60,9 @@ func (s *server) failed(b *breaker, name string, err error) {
 func (s *server) open(b *breaker, name string, err error) {
 	o := &outage{err: err}
 	o.next.Store(int64(s.now() + s.retry))
-	if s.stopped.Err() != nil || !b.outage.CompareAndSwap(nil, o) {
+	if s.stopped.Err() != nil || !s.change(b, nil, o) {
 		return
 	}
-	s.report(b, err)
 	s.probes.Go(func() { s.recover(b, o, name) })
 }
 
@@ -102,8 +101,7 @@ func (s *server) recover(b *breaker, o *outage, name string) {
 			continue
 		}
 		b.failures.Store(0)
-		b.outage.Store(nil)
-		s.report(b, nil)
+		s.change(b, o, nil)
 		s.settle(b) // what cannot be charged now is so in the next outage
 		return
 	}
@@ -142,23 +140,31 @@ func (s *server) index(b *breaker) int {
 	return -1 // never
 }
 
-// report queues a call of the hook.
-func (s *server) report(b *breaker, err error) {
-	if s.onHealth == nil {
-		return
+// change opens or closes a breaker, and queues a call of the hook. Both under one lock,
+// so that changes are told in the order in which they were made.
+func (s *server) change(b *breaker, from, to *outage) bool {
+	s.health.Lock()
+	defer s.health.Unlock()
+	if !b.outage.CompareAndSwap(from, to) {
+		return false
 	}
-	h := Health{Up: err == nil, Err: err}
+	if s.onHealth == nil {
+		return true
+	}
+	h := Health{Up: to == nil}
+	if to != nil {
+		h.Err = to.err
+	}
 	if len(s.breakers) > 1 {
 		h.First = s.index(b) * slots / clusterParts
 		h.Last = h.First + slots/clusterParts - 1
 	}
-	s.health.Lock()
-	defer s.health.Unlock()
 	s.health.queue = append(s.health.queue, h)
 	if !s.health.telling {
 		s.health.telling = true
 		go s.tell()
 	}
+	return true
 }
 
 func (s *server) tell() {

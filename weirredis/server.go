@@ -19,7 +19,7 @@ type server struct {
 	base     time.Time
 	breakers []breaker // one, or one for each 256 slots of a cluster
 
-	batches  []batches // one for each breaker
+	batches  []*batches // one for each breaker
 	deadline atomic.Pointer[deadline]
 
 	settlers []func(ctx context.Context, part int) error // of each Limiter: charge what was admitted without the server
@@ -104,7 +104,9 @@ func (s *server) call(ctx context.Context, sc *script, name string, args ...stri
 	now := s.now()
 	ours := s.soon(now)
 	part := s.part(name)
-	bs := &s.batches[part]
+	bs := s.batches[part]
+	bs.callers.Add(1)
+	defer bs.callers.Add(-1)
 	r := request{script: sc, name: name}
 	copy(r.args[:], args)
 	b, place := bs.join(r)

@@ -5,6 +5,7 @@ import (
 	"math"
 	"slices"
 
+	"github.com/weirhq/weir/bench/figures"
 	"github.com/weirhq/weir/bench/workload"
 )
 
@@ -16,50 +17,22 @@ type Cell struct {
 	Rounds   int    `json:"rounds"`
 	Ended    string `json:"ended,omitempty"` // why there is nothing, or less
 
-	NsPerOp     Spread  `json:"nsPerOp"`
-	FloorNs     float64 `json:"floorNsPerOp"`
-	Floors      Spread  `json:"floors"` // multiples of the floor in the same process
-	AllocsPerOp float64 `json:"allocsPerOp"`
-	BytesPerOp  float64 `json:"bytesPerOp"`
+	NsPerOp     figures.Spread `json:"nsPerOp"`
+	FloorNs     float64        `json:"floorNsPerOp"`
+	Floors      figures.Spread `json:"floors"` // multiples of the floor in the same process
+	AllocsPerOp float64        `json:"allocsPerOp"`
+	BytesPerOp  float64        `json:"bytesPerOp"`
 
 	Checks []workload.Check `json:"checks,omitempty"` // of each kind, the one that is furthest off
 
 	Latency     *workload.Latency `json:"latency,omitempty"` // each quantile the median of the rounds'
 	Keys        int               `json:"keys,omitempty"`
-	BytesPerKey Spread            `json:"bytesPerKey"`
+	BytesPerKey figures.Spread    `json:"bytesPerKey"`
 	GC          workload.GC       `json:"gc"`
 
 	Memory []workload.Sample `json:"memory,omitempty"` // of the round whose peak is the median
 	Peak   int64             `json:"peak,omitempty"`   // of it
 	After  int64             `json:"after,omitempty"`  // its last sample
-}
-
-// A Spread is the median of some rounds, the least and the greatest.
-type Spread struct {
-	Median float64 `json:"median"`
-	Min    float64 `json:"min"`
-	Max    float64 `json:"max"`
-}
-
-func spread(values []float64) Spread {
-	if len(values) == 0 {
-		return Spread{}
-	}
-	// Four digits are more than such a measurement is worth, and keep the file
-	// readable.
-	return Spread{digits(workload.Median(values)), digits(slices.Min(values)), digits(slices.Max(values))}
-}
-
-func digits(x float64) float64 {
-	if x == 0 {
-		return 0
-	}
-	unit := math.Pow(10, math.Floor(math.Log10(math.Abs(x)))-3)
-	if unit < 1 { // a power of ten below 1 is not exact, its inverse is
-		inverse := math.Round(1 / unit)
-		return math.Round(x*inverse) / inverse
-	}
-	return math.Round(x/unit) * unit
 }
 
 // Summarize makes cells of results, in the order of subjects and workloads.
@@ -100,15 +73,15 @@ func summarize(all []workload.Result) Cell {
 		}
 		return values
 	}
-	median := func(f func(workload.Result) float64) float64 { return spread(pick(f)).Median }
+	median := func(f func(workload.Result) float64) float64 { return figures.SpreadOf(pick(f)).Median }
 
-	c.NsPerOp = spread(pick(func(r workload.Result) float64 { return r.NsPerOp }))
+	c.NsPerOp = figures.SpreadOf(pick(func(r workload.Result) float64 { return r.NsPerOp }))
 	c.FloorNs = median(func(r workload.Result) float64 { return r.FloorNsPerOp })
-	c.Floors = spread(pick(func(r workload.Result) float64 { return r.Floors }))
+	c.Floors = figures.SpreadOf(pick(func(r workload.Result) float64 { return r.Floors }))
 	c.AllocsPerOp = median(func(r workload.Result) float64 { return r.AllocsPerOp })
 	c.BytesPerOp = median(func(r workload.Result) float64 { return r.BytesPerOp })
 	c.Keys = rounds[0].Keys
-	c.BytesPerKey = spread(pick(func(r workload.Result) float64 { return r.BytesPerKey }))
+	c.BytesPerKey = figures.SpreadOf(pick(func(r workload.Result) float64 { return r.BytesPerKey }))
 	c.GC = workload.GC{
 		Cycles:  int64(median(func(r workload.Result) float64 { return float64(r.GC.Cycles) })),
 		PauseNs: int64(median(func(r workload.Result) float64 { return float64(r.GC.PauseNs) })),
@@ -129,7 +102,7 @@ func latency(rounds []workload.Result) *workload.Latency {
 		for _, r := range rounds {
 			values = append(values, float64(f(r.Latency)))
 		}
-		return int64(spread(values).Median)
+		return int64(figures.SpreadOf(values).Median)
 	}
 	return &workload.Latency{
 		P50:    median(func(l *workload.Latency) int64 { return l.P50 }),

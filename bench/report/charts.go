@@ -1,16 +1,14 @@
 package report
 
 import (
-	"bytes"
-	"image/color"
 	"math"
 
 	"gonum.org/v1/plot"
-	"gonum.org/v1/plot/font"
 	"gonum.org/v1/plot/plotter"
 	"gonum.org/v1/plot/vg"
 	"gonum.org/v1/plot/vg/draw"
-	"gonum.org/v1/plot/vg/vgsvg"
+
+	"github.com/weirhq/weir/bench/figures"
 )
 
 // A chart is a picture in two themes.
@@ -18,7 +16,7 @@ type chart struct {
 	file  string
 	title string
 	text  string
-	draw  func(r *Report, p *plot.Plot, t theme) error
+	draw  func(r *Report, p *plot.Plot, t figures.Theme) error
 }
 
 var charts = []chart{
@@ -30,72 +28,23 @@ var charts = []chart{
 		memoryChart, (*Report).drawMemory},
 }
 
-// A theme is the colours of a chart.
-type theme struct {
-	name                   string
-	back, text, grid, ours color.Color
-	series                 []color.Color
-}
-
-// The series are told apart by people with any colour vision too (Okabe and
-// Ito), less black and yellow, which one of the two backgrounds swallows.
-var series = []color.Color{
-	color.RGBA{0x00, 0x9e, 0x73, 0xff}, color.RGBA{0x56, 0xb4, 0xe9, 0xff}, color.RGBA{0xe6, 0x9f, 0x00, 0xff},
-	color.RGBA{0xcc, 0x79, 0xa7, 0xff}, color.RGBA{0x00, 0x72, 0xb2, 0xff},
-}
-
-var themes = []theme{
-	{"light", color.RGBA{0xff, 0xff, 0xff, 0xff}, color.RGBA{0x1f, 0x23, 0x28, 0xff}, color.RGBA{0xd8, 0xde, 0xe4, 0xff},
-		color.RGBA{0xd5, 0x5e, 0x00, 0xff}, series},
-	{"dark", color.RGBA{0x0d, 0x11, 0x17, 0xff}, color.RGBA{0xe6, 0xed, 0xf3, 0xff}, color.RGBA{0x30, 0x36, 0x3d, 0xff},
-		color.RGBA{0xff, 0x8c, 0x42, 0xff}, series},
-}
-
 // Charts are all charts in all themes, by the name of their files.
 func (r *Report) Charts() (map[string][]byte, error) {
 	files := map[string][]byte{}
 	for _, c := range charts {
-		for _, t := range themes {
-			p := newPlot(t)
+		for _, t := range figures.Themes {
+			p := figures.NewPlot(t)
 			if err := c.draw(r, p, t); err != nil {
 				return nil, err
 			}
-			canvas := vgsvg.New(vg.Points(860), vg.Points(480))
-			page := draw.New(canvas)
-			page.SetColor(t.back)
-			page.Fill(page.Rectangle.Path())
-			p.Draw(draw.Crop(page, 8, -36, 8, -10)) // the last tick's text needs room at the right
-			var b bytes.Buffer
-			if _, err := canvas.WriteTo(&b); err != nil {
+			svg, err := figures.SVG(p, t)
+			if err != nil {
 				return nil, err
 			}
-			// The library names the font that it measures with and nothing else; whoever
-			// has not got it should not see a serif.
-			svg := bytes.ReplaceAll(b.Bytes(), []byte("font-family:Liberation Sans;"), []byte("font-family:Liberation Sans,Arial,Helvetica,sans-serif;"))
-			files[c.file+"-"+t.name+".svg"] = svg
+			files[c.file+"-"+t.Name+".svg"] = svg
 		}
 	}
 	return files, nil
-}
-
-func newPlot(t theme) *plot.Plot {
-	p := plot.New()
-	p.BackgroundColor = t.back
-	sans := font.Font{Typeface: "Liberation", Variant: "Sans", Size: 11}
-	p.Legend.TextStyle.Color, p.Legend.TextStyle.Font = t.text, sans
-	p.Legend.Top, p.Legend.XOffs = true, -6
-	p.Legend.Padding = vg.Points(3)
-	for _, axis := range []*plot.Axis{&p.X, &p.Y} {
-		axis.Color = t.text
-		axis.Label.TextStyle.Color = t.text
-		axis.Tick.Color = t.text
-		axis.Tick.Label.Color = t.text
-		axis.Tick.Label.Font, axis.Label.TextStyle.Font = sans, sans
-	}
-	grid := plotter.NewGrid()
-	grid.Horizontal.Color, grid.Vertical.Color = t.grid, t.grid
-	p.Add(grid)
-	return p
 }
 
 // A dotted is a series of one dot for each subject.
@@ -106,7 +55,7 @@ type dotted struct {
 
 // drawDots has a line for each subject, the first one on top, and a dot on it for
 // each series.
-func (r *Report) drawDots(p *plot.Plot, t theme, all []dotted, ticks func(float64) string) error {
+func (r *Report) drawDots(p *plot.Plot, t figures.Theme, all []dotted, ticks func(float64) string) error {
 	var subjects []Subject
 	for _, s := range r.Subjects {
 		for _, d := range all {
@@ -140,19 +89,19 @@ func (r *Report) drawDots(p *plot.Plot, t theme, all []dotted, ticks func(float6
 		if err != nil {
 			return err
 		}
-		scatter.GlyphStyle = draw.GlyphStyle{Color: t.series[i], Radius: vg.Points(4.5), Shape: draw.CircleGlyph{}}
+		scatter.GlyphStyle = draw.GlyphStyle{Color: t.Series[i], Radius: vg.Points(4.5), Shape: draw.CircleGlyph{}}
 		p.Add(scatter)
 		p.Legend.Add(d.name+"   ", scatter) // whatever font it is drawn in, it ends before the dot
 	}
 	p.X.Scale = plot.LogScale{}
-	p.X.Tick.Marker = decades(ticks)
+	p.X.Tick.Marker = figures.Decades(ticks)
 	p.X.Min, p.X.Max = least/1.5, most*5 // the legend stands at the right
 	p.Y.Padding = vg.Points(12)
 	p.Y.Min, p.Y.Max = -0.6, float64(len(subjects))-0.4
 	return nil
 }
 
-func (r *Report) drawSpeed(p *plot.Plot, t theme) error {
+func (r *Report) drawSpeed(p *plot.Plot, t figures.Theme) error {
 	p.X.Label.Text = "multiples of the floor"
 	under := func(load string) func(Subject) float64 {
 		return func(s Subject) float64 {
@@ -166,10 +115,10 @@ func (r *Report) drawSpeed(p *plot.Plot, t theme) error {
 		{"hot key, refused", under("hot-refused-1")},
 		{"1 M keys at random", under("uniform")},
 		{"flood of new keys", under("flood")},
-	}, func(x float64) string { return three(x) + " ×" })
+	}, func(x float64) string { return figures.Three(x) + " ×" })
 }
 
-func (r *Report) drawLatency(p *plot.Plot, t theme) error {
+func (r *Report) drawLatency(p *plot.Plot, t figures.Theme) error {
 	p.X.Label.Text = "time of a decision"
 	at := func(of func(*Cell) int64) func(Subject) float64 {
 		return func(s Subject) float64 {
@@ -185,12 +134,12 @@ func (r *Report) drawLatency(p *plot.Plot, t theme) error {
 		{"p99.99", at(func(c *Cell) int64 { return c.Latency.P9999 })},
 		{"p99.999", at(func(c *Cell) int64 { return c.Latency.P99999 })},
 		{"slowest", at(func(c *Cell) int64 { return c.Latency.Max })},
-	}, nanos)
+	}, figures.Nanos)
 }
 
 // drawMemory has a curve for each subject. There are more of them than colours,
 // so dashes tell the rest apart, and weir's is drawn thicker.
-func (r *Report) drawMemory(p *plot.Plot, t theme) error {
+func (r *Report) drawMemory(p *plot.Plot, t figures.Theme) error {
 	p.X.Label.Text, p.Y.Label.Text = "seconds", "heap, MiB"
 	for i, s := range r.Subjects {
 		c := r.cell(s.Name, "flood-memory")
@@ -205,10 +154,10 @@ func (r *Report) drawMemory(p *plot.Plot, t theme) error {
 		if err != nil {
 			return err
 		}
-		line.Color, line.Width = t.series[i%len(t.series)], vg.Points(1.2)
-		line.Dashes = [][]vg.Length{nil, {vg.Points(6), vg.Points(3)}, {vg.Points(2), vg.Points(2)}}[i/len(t.series)%3]
+		line.Color, line.Width = t.Series[i%len(t.Series)], vg.Points(1.2)
+		line.Dashes = [][]vg.Length{nil, {vg.Points(6), vg.Points(3)}, {vg.Points(2), vg.Points(2)}}[i/len(t.Series)%3]
 		if s.ours() {
-			line.Color, line.Width, line.Dashes = t.ours, vg.Points(3), nil
+			line.Color, line.Width, line.Dashes = t.Ours, vg.Points(3), nil
 		}
 		p.Add(line)
 		p.Legend.Add(s.Name, line)
@@ -216,19 +165,4 @@ func (r *Report) drawMemory(p *plot.Plot, t theme) error {
 	p.Legend.Left, p.Legend.XOffs = true, 6
 	p.Y.Min = 0
 	return nil
-}
-
-// decades are ticks at powers of ten, with their text, and small ones between.
-func decades(text func(float64) string) plot.Ticker {
-	return plot.TickerFunc(func(low, high float64) []plot.Tick {
-		var ticks []plot.Tick
-		for d := math.Floor(math.Log10(low)); d <= math.Ceil(math.Log10(high)); d++ {
-			at := math.Pow(10, d)
-			ticks = append(ticks, plot.Tick{Value: at, Label: text(at)})
-			for i := 2.0; i < 10; i++ {
-				ticks = append(ticks, plot.Tick{Value: i * at})
-			}
-		}
-		return ticks
-	})
 }

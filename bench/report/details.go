@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"strings"
 	"time"
+
+	"github.com/weirhq/weir/bench/figures"
 )
 
 func (r *Report) latency(b *strings.Builder) {
@@ -26,9 +28,9 @@ func (r *Report) latency(b *strings.Builder) {
 			l := c.Latency
 			fmt.Fprintf(b, "| %s |", s.Name)
 			for _, ns := range []int64{l.P50, l.P90, l.P99, l.P999, l.P9999, l.P99999, l.Max} {
-				fmt.Fprintf(b, " %s |", nanos(float64(ns)))
+				fmt.Fprintf(b, " %s |", figures.Nanos(float64(ns)))
 			}
-			fmt.Fprintf(b, " %d | %s, %s |\n", c.GC.Cycles, nanos(float64(c.GC.PauseNs)), nanos(float64(c.GC.MaxNs)))
+			fmt.Fprintf(b, " %d | %s, %s |\n", c.GC.Cycles, figures.Nanos(float64(c.GC.PauseNs)), figures.Nanos(float64(c.GC.MaxNs)))
 		}
 		b.WriteByte('\n')
 	}
@@ -50,11 +52,11 @@ func (r *Report) memory(b *strings.Builder) {
 			case c.Rounds == 0:
 				return c.Ended
 			}
-			return size(c.BytesPerKey.Median)
+			return figures.Size(c.BytesPerKey.Median)
 		}
 		most, left := "", ""
 		if c := r.cell(s.Name, "flood-memory"); c != nil && c.Rounds > 0 {
-			most, left = size(float64(c.Peak)), size(float64(c.After))
+			most, left = figures.Size(float64(c.Peak)), figures.Size(float64(c.After))
 		}
 		fmt.Fprintf(b, "| %s | %s | %s | %s | %s |\n", s.Name, perKey("grow-1M"), perKey("grow-10M"), most, left)
 	}
@@ -75,19 +77,19 @@ func (r *Report) admitted(b *strings.Builder) {
 				verdict := ""
 				switch {
 				case check.OverAdmits():
-					verdict = fmt.Sprintf("**%s too many**", grouped(check.Admitted-check.Max))
+					verdict = fmt.Sprintf("**%s too many**", figures.Grouped(check.Admitted-check.Max))
 				case check.Fault() != "":
-					verdict = fmt.Sprintf("%s too few", grouped(check.Min-check.Admitted))
+					verdict = fmt.Sprintf("%s too few", figures.Grouped(check.Min-check.Admitted))
 				default:
 					continue
 				}
 				n++
-				allowed := grouped(check.Min)
+				allowed := figures.Grouped(check.Min)
 				if check.Max != check.Min {
-					allowed += "–" + grouped(check.Max)
+					allowed += "–" + figures.Grouped(check.Max)
 				}
 				fmt.Fprintf(b, "| %s | %s | %s | %s | %s | %s | %s |\n",
-					s.Name, w.Name, check.What, grouped(check.Asked), grouped(check.Admitted), allowed, verdict)
+					s.Name, w.Name, check.What, figures.Grouped(check.Asked), figures.Grouped(check.Admitted), allowed, verdict)
 			}
 		}
 	}

@@ -17,14 +17,16 @@ func CPU() string {
 	return "unknown processor"
 }
 
-// Commit is the commit of the source, and whether it has been changed since.
-func Commit() string {
+// Commit is the commit of the source, and whether it has been changed since: what is
+// measured always, or one of the paths given.
+func Commit(also ...string) string {
 	hash, err := exec.Command("git", "rev-parse", "--short=12", "HEAD").Output()
 	if err != nil {
 		return "unknown"
 	}
 	text := strings.TrimSpace(string(hash))
-	if changes, err := exec.Command("git", "status", "--porcelain", "--", ".", "../*.go", "../internal").Output(); err != nil || len(changes) > 0 {
+	paths := append([]string{"status", "--porcelain", "--", ".", "../*.go", "../internal"}, also...)
+	if changes, err := exec.Command("git", paths...).Output(); err != nil || len(changes) > 0 {
 		text += " with changes"
 	}
 	return text

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/weirhq/weir/bench/figures"
 	"github.com/weirhq/weir/bench/workload"
 )
 
@@ -42,7 +43,7 @@ func (r *Report) origin() string {
 	}
 	if r.Quick {
 		text += fmt.Sprintf("\n**A quick run: sizes are divided by %d, so 1 M keys are %s, and times are short. It shows that everything works, and no more.**\n",
-			r.Setup.Scale, grouped(int64(1_000_000/r.Setup.Scale)))
+			r.Setup.Scale, figures.Grouped(int64(1_000_000/r.Setup.Scale)))
 	}
 	return text
 }
@@ -70,7 +71,7 @@ func (r *Report) speed(b *strings.Builder) {
 	b.WriteString(speedText + r.cores())
 	for _, g := range groups {
 		r.table(b, "### "+g.title, g.loads, func(c *Cell) string {
-			return fmt.Sprintf("%s, %s ×", nanos(c.NsPerOp.Median), c.Floors.within(c.Rounds))
+			return fmt.Sprintf("%s, %s ×", figures.Nanos(c.NsPerOp.Median), c.Floors.Within(c.Rounds))
 		})
 		for _, w := range r.Workloads {
 			for _, load := range g.loads {
@@ -104,7 +105,7 @@ func (r *Report) table(b *strings.Builder, title string, loads []string, text fu
 			field := ""
 			switch {
 			case c == nil && s.Name == "floor" && r.floorNs(load) > 0:
-				field = nanos(r.floorNs(load)) + ", 1 ×"
+				field = figures.Nanos(r.floorNs(load)) + ", 1 ×"
 			case c == nil:
 			case c.Rounds == 0:
 				field, any = c.Ended, true
@@ -141,7 +142,7 @@ func (r *Report) cores() string {
 	if one == 0 || two == 0 {
 		return ""
 	}
-	return fmt.Sprintf("With two callers, the floor took %s of a single caller's time; 0.50 means that each had a core to itself.\n\n", three(two/one))
+	return fmt.Sprintf("With two callers, the floor took %s of a single caller's time; 0.50 means that each had a core to itself.\n\n", figures.Three(two/one))
 }
 
 func (r *Report) allocations(b *strings.Builder) {
@@ -150,6 +151,6 @@ func (r *Report) allocations(b *strings.Builder) {
 		if c.AllocsPerOp == 0 {
 			return "0"
 		}
-		return fmt.Sprintf("%s, %s", three(c.AllocsPerOp), size(c.BytesPerOp))
+		return fmt.Sprintf("%s, %s", figures.Three(c.AllocsPerOp), figures.Size(c.BytesPerOp))
 	})
 }

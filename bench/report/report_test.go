@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/weirhq/weir/bench/figures"
 	"github.com/weirhq/weir/bench/workload"
 )
 
@@ -68,7 +69,7 @@ func small() *Report {
 func TestSummarize(t *testing.T) {
 	r := small()
 	c := r.cell("weir", "uniform")
-	if want := (Spread{4, 3.6, 4.4}); c == nil || c.Floors != want || c.Rounds != 3 {
+	if want := (figures.Spread{Median: 4, Min: 3.6, Max: 4.4}); c == nil || c.Floors != want || c.Rounds != 3 {
 		t.Errorf("%+v, want floors %v of 3 rounds", c, want)
 	}
 	if c := r.cell("other", "grow-1M"); c.Rounds != 0 || c.Ended != "not ended in 2m0s" {
@@ -227,27 +228,6 @@ func TestReadmeWithoutMarks(t *testing.T) {
 	for _, text := range []string{"", begin, end, end + begin} {
 		if _, err := small().Replace(text); err == nil || !strings.Contains(err.Error(), begin) {
 			t.Errorf("%q: %v", text, err)
-		}
-	}
-}
-
-func TestFormat(t *testing.T) {
-	for _, test := range []struct{ got, want string }{
-		{nanos(42.51), "42.5 ns"}, {nanos(1100), "1.10 µs"}, {nanos(99_960), "100 µs"}, {nanos(2.5e9), "2.50 s"}, {nanos(0), "0 ns"},
-		{size(31.25), "31.2 B"}, {size(1 << 20), "1.00 MiB"}, {size(11_880), "11.6 KiB"},
-		{grouped(0), "0"}, {grouped(999), "999"}, {grouped(1_000_000), "1,000,000"}, {grouped(-1234), "-1,234"}, {grouped(-123), "-123"},
-		{Spread{2, 1, 3}.within(1), "2.00"}, {Spread{2, 1, 3}.within(3), "2.00 (1.00–3.00)"},
-	} {
-		if test.got != test.want {
-			t.Errorf("%q, want %q", test.got, test.want)
-		}
-	}
-}
-
-func TestDigits(t *testing.T) {
-	for x, want := range map[float64]float64{0: 0, 1.23456: 1.235, 123456: 123500, 0.000123456: 0.0001235, -98765: -98770} {
-		if got := digits(x); got != want {
-			t.Errorf("digits(%v) = %v, want %v", x, got, want)
 		}
 	}
 }

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"math"
 	"strings"
+
+	"github.com/weirhq/weir/bench/figures"
 )
 
 // A column is one figure of every subject: smaller is better.
@@ -24,7 +26,7 @@ func floors(title, load string) column {
 			}
 			return c.Floors.Median, true
 		},
-		func(r *Report, s Subject) string { return three(r.cell(s.Name, load).Floors.Median) + " ×" },
+		func(r *Report, s Subject) string { return figures.Three(r.cell(s.Name, load).Floors.Median) + " ×" },
 	}
 }
 
@@ -37,7 +39,7 @@ func latencyOf(title, load string, of func(*Cell) int64) column {
 			}
 			return float64(of(c)), true
 		},
-		func(r *Report, s Subject) string { return nanos(float64(of(r.cell(s.Name, load)))) },
+		func(r *Report, s Subject) string { return figures.Nanos(float64(of(r.cell(s.Name, load)))) },
 	}
 }
 
@@ -62,10 +64,10 @@ func summary() []column {
 		floors("refused, 2 callers", "hot-refused-2"),
 		floors("1 M keys at random", "uniform"),
 		floors("flood of new keys", "flood"),
-		memoryOf("memory a key", "grow-1M", func(c *Cell) float64 { return c.BytesPerKey.Median }, size),
+		memoryOf("memory a key", "grow-1M", func(c *Cell) float64 { return c.BytesPerKey.Median }, figures.Size),
 		latencyOf("growing, p99.99", "grow-1M", func(c *Cell) int64 { return c.Latency.P9999 }),
 		latencyOf("growing, slowest", "grow-1M", func(c *Cell) int64 { return c.Latency.Max }),
-		memoryOf("left after a flood", "flood-memory", func(c *Cell) float64 { return float64(c.After) }, size),
+		memoryOf("left after a flood", "flood-memory", func(c *Cell) float64 { return float64(c.After) }, figures.Size),
 	}
 }
 
@@ -163,7 +165,7 @@ func (r *Report) Wins() (table string, lost int) {
 			name += " (admitted too many)"
 		}
 		fmt.Fprintf(&b, "| %s | %s × | %s: %s × | %s of its time | %s |\n",
-			w.Name, three(ours.Floors.Median), name, three(best.Floors.Median), three(ratio), verdict)
+			w.Name, figures.Three(ours.Floors.Median), name, figures.Three(best.Floors.Median), figures.Three(ratio), verdict)
 	}
 	return b.String(), lost
 }

@@ -1,42 +1,44 @@
-package report
+// Package figures says how measurements look in a report: numbers in three digits,
+// medians of rounds, and charts in a light and a dark theme.
+package figures
 
 import (
-	"fmt"
 	"math"
 	"strconv"
 	"strings"
 )
 
-// nanos is a time in three digits: 42.5 ns, 1.10 ms.
-func nanos(ns float64) string {
+// Nanos is a time in three digits: 42.5 ns, 1.10 ms.
+func Nanos(ns float64) string {
 	for _, unit := range []struct {
 		ns   float64
 		name string
 	}{{1e9, "s"}, {1e6, "ms"}, {1e3, "µs"}} {
 		if ns >= unit.ns {
-			return three(ns/unit.ns) + " " + unit.name
+			return Three(ns/unit.ns) + " " + unit.name
 		}
 	}
-	return three(ns) + " ns"
+	return Three(ns) + " ns"
 }
 
-func size(b float64) string {
+// Size is a number of bytes in three digits: 31.2 B, 1.00 MiB.
+func Size(b float64) string {
 	for _, unit := range []struct {
 		bytes float64
 		name  string
 	}{{1 << 30, "GiB"}, {1 << 20, "MiB"}, {1 << 10, "KiB"}} {
 		if math.Abs(b) >= unit.bytes {
-			return three(b/unit.bytes) + " " + unit.name
+			return Three(b/unit.bytes) + " " + unit.name
 		}
 	}
-	return three(b) + " B"
+	return Three(b) + " B"
 }
 
-// three is a number in three digits, or whole if it has more.
-func three(x float64) string {
+// Three is a number in three digits, or whole if it has more.
+func Three(x float64) string {
 	switch a := math.Abs(x); {
 	case a >= 99.95:
-		return grouped(int64(math.Round(x)))
+		return Grouped(int64(math.Round(x)))
 	case a >= 9.995:
 		return strconv.FormatFloat(x, 'f', 1, 64)
 	case a == 0:
@@ -46,8 +48,8 @@ func three(x float64) string {
 	}
 }
 
-// grouped is a whole number with a comma before every third digit.
-func grouped(n int64) string {
+// Grouped is a whole number with a comma before every third digit.
+func Grouped(n int64) string {
 	s := strconv.FormatInt(n, 10)
 	first := len(s) % 3
 	if n < 0 {
@@ -62,13 +64,4 @@ func grouped(n int64) string {
 		b.WriteString(s[i : i+3])
 	}
 	return b.String()
-}
-
-// within is a median and, where there are several rounds, their least and
-// greatest.
-func (s Spread) within(rounds int) string {
-	if rounds < 2 {
-		return three(s.Median)
-	}
-	return fmt.Sprintf("%s (%s–%s)", three(s.Median), three(s.Min), three(s.Max))
 }

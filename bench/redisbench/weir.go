@@ -1,0 +1,80 @@
+package redisbench
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/redis/rueidis"
+
+	"github.com/weirhq/weir/weirredis"
+)
+
+// What the third of them leases: 64 requests, for a tenth of a second.
+const (
+	leaseBatch = 64
+	leaseAge   = 100 * time.Millisecond
+)
+
+const (
+	weirModule = "github.com/weirhq/weir/weirredis"
+	viaRueidis = "rueidis, defaults"
+)
+
+var (
+	weirPlain = Subject{
+		Name: "weirredis, no shortcuts", Module: weirModule, Client: viaRueidis, Counts: "GCRA", Space: "weir", Kind: Ours,
+		New: func(e Env) (Limiter, error) { return newWeir(e, weirredis.WithRefusalCache(0)) },
+	}
+	weirDefault = Subject{
+		Name: "weirredis", Module: weirModule, Client: viaRueidis, Counts: "GCRA; refusals are kept in the process", Space: "weir", Kind: Ours,
+		New: func(e Env) (Limiter, error) { return newWeir(e) },
+	}
+	weirLeases = Subject{
+		Name: "weirredis, leases", Module: weirModule, Client: viaRueidis, Space: "weir", Kind: Ours,
+		Counts: "GCRA; refusals are kept in the process, and up to 64 requests leased for 100 ms",
+		New:    func(e Env) (Limiter, error) { return newWeir(e, weirredis.WithLeases(leaseBatch, leaseAge)) },
+	}
+)
+
+type weirLimiter struct {
+	*weirredis.Limiter
+	client rueidis.Client
+}
+
+func newWeir(e Env, opts ...weirredis.Option) (*weirLimiter, error) {
+	client, err := newRueidis(e)
+	if err != nil {
+		return nil, err
+	}
+	l, err := weirredis.New(client, e.Quota, opts...)
+	if err != nil {
+		client.Close()
+		return nil, err
+	}
+	return &weirLimiter{l, client}, nil
+}
+
+// newRueidis makes a client with the defaults, but for the cache of values, which
+// nobody here asks for.
+func newRueidis(e Env) (rueidis.Client, error) {
+	return rueidis.NewClient(rueidis.ClientOption{InitAddress: []string{e.Addr}, DisableCache: true})
+}
+
+func (w *weirLimiter) Allow(ctx context.Context, key string) (bool, error) {
+	d, err := w.Limiter.Allow(ctx, key)
+	return d.Allowed, err
+}
+
+func (w *weirLimiter) FellBack() int64 { return w.Stats().FellBack }
+
+func (w *weirLimiter) Close() error {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+	defer cancel()
+	err := w.Limiter.Close(ctx)
+	w.client.Close()
+	if errors.Is(err, context.DeadlineExceeded) {
+		return errors.New("weirredis: Close took more than 1 s")
+	}
+	return err
+}
