@@ -27,14 +27,14 @@ const (
 
 // Local lets a [weir.Limiter] in each process decide, with its share of the quota: one
 // of so many processes gets that part of the rate and of the burst, but at least a burst
-// of 1. During an outage, and after it from fresh, a process admits at most MaxIn of that
-// share; with as many processes as it was told, all of them no more than MaxIn of the
-// quota, beside what the server had admitted before. (Where the burst is smaller than
-// the number of processes, that is a burst of one for each.)
+// of 1. So in any window a process admits at most MaxIn of that share without the server,
+// however often it comes and goes; with as many processes as it was told, all of them
+// no more than MaxIn of the quota, beside what the server admits. (Where the burst is
+// smaller than the number of processes, that is a burst of one for each.)
 //
 // Local(1) is right for a single process, and says for several that each may go to the
 // quota by itself while there is nobody to ask. When the server is back, what each key
-// has consumed here and not earned back yet is charged to it, for up to 65,536 keys.
+// was admitted here and has not earned back yet is charged to it, for up to 65,536 keys.
 func Local(processes int) Fallback { return Fallback{localFallback, processes} }
 
 // Open admits everything while the server cannot be asked.
@@ -48,7 +48,7 @@ func Closed() Fallback { return Fallback{kind: closedFallback} }
 type local struct {
 	*weir.Limiter
 	processes int
-	owed      *xsync.MapOf[string, struct{}] // keys admitted here and not yet charged
+	owed      *xsync.MapOf[string, int64] // requests admitted here and not yet charged, by key
 	max       int
 }
 
@@ -57,7 +57,7 @@ func newLocal(q weir.Quota, processes, max int) (*local, error) {
 	if err != nil {
 		return nil, err
 	}
-	lo := &local{limiter, processes, xsync.NewMapOf[string, struct{}](), max}
+	lo := &local{limiter, processes, xsync.NewMapOf[string, int64](), max}
 	return lo, lo.setQuota(q)
 }
 
@@ -82,7 +82,7 @@ func (l *Limiter) fallBack(key string, m *meter, n int64, cause error) (d weir.D
 		d = l.local.AllowN(key, n)
 		d.Limit = m.quota.Limit
 		if d.Allowed {
-			l.owe(key)
+			l.owe(key, n)
 		}
 	case openFallback:
 		d = m.admitted(n * m.interval)
@@ -116,41 +116,39 @@ func (l *Limiter) unavailable(key string, cause error) error {
 	return &UnavailableError{cause, l.server.retryAfter(l.prefix + key)}
 }
 
-// owe notes a key that was admitted without the server.
-func (l *Limiter) owe(key string) {
+// owe notes what was admitted of a key without the server.
+func (l *Limiter) owe(key string, n int64) {
 	if l.server.breakers[l.server.part(l.prefix+key)].outage.Load() == nil {
 		defer l.server.settleSoon() // no outage whose end would do it
 	}
-	if _, ok := l.local.owed.Load(key); ok {
-		return
-	}
-	if l.local.owed.Size() >= l.local.max || len(key) > maxNearKey {
-		l.uncharged.Inc()
-		return
-	}
-	l.local.owed.Store(key, struct{}{})
+	l.local.owed.Compute(key, func(owed int64, loaded bool) (int64, bool) {
+		if !loaded && (l.local.owed.Size() >= l.local.max || len(key) > maxNearKey) {
+			l.uncharged.Inc()
+			return 0, true
+		}
+		return owed + n, false
+	})
 }
 
-// settle charges the server of a part with what its keys have consumed here. What is
-// charged is given back here, so nothing is charged twice.
+// settle charges the server of a part with what its keys were admitted here since the
+// last time, as far as it is not earned back. Here it stays spent, so that nobody gets
+// another burst, neither while this goes on nor in the next outage.
 func (l *Limiter) settle(ctx context.Context, part int) (err error) {
 	m := l.meter.Load()
-	l.local.owed.Range(func(key string, _ struct{}) bool {
+	l.local.owed.Range(func(key string, _ int64) bool {
 		name := l.prefix + key
 		if l.server.part(name) != part {
 			return true
 		}
-		// Deleted first: who is admitted from here on notes it again.
-		l.local.owed.Delete(key)
-		n := l.local.consumed(key)
+		owed, _ := l.local.owed.LoadAndDelete(key)
+		n := min(owed, l.local.consumed(key))
 		if n == 0 {
 			return true
 		}
 		if err = l.server.call(ctx, chargeScript, name, m.intervalArg, digits(n*m.interval)).err; err != nil {
-			l.local.owed.Store(key, struct{}{})
+			l.owe(key, n)
 			return false
 		}
-		l.local.Refund(key, n)
 		l.charged.Add(n)
 		return true
 	})

@@ -155,7 +155,7 @@ func TestHot(t *testing.T) {
 	if ls.hot("a", at(0)) || ls.hot("a", at(20)) {
 		t.Error("not asked for lately")
 	}
-	if !ls.hot("a", at(25)) || !ls.hot("a", at(25)) || ls.hot("b", at(25)) {
+	if !ls.hot("a", at(25)) || !ls.hot("a", at(26)) || ls.hot("b", at(26)) {
 		t.Error("asked for lately")
 	}
 	// A busy slot holds the key that came last.

@@ -82,11 +82,6 @@ func (m *meter) refusedNanos(debtNanos, costMicros int64) weir.Decision {
 	return d
 }
 
-// never is the Decision for a request that can never be admitted.
-func (m *meter) never(debt int64) weir.Decision {
-	return weir.Decision{Limit: m.quota.Limit, Remaining: m.whole(debt), RetryAfter: weir.Never, ResetAfter: micros(debt)}
-}
-
 // peeked answers for a request of cost 1 without spending it.
 func (m *meter) peeked(debt int64) weir.Decision {
 	if debt+m.interval > m.tolerance {

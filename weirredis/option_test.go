@@ -2,6 +2,7 @@ package weirredis
 
 import (
 	"errors"
+	"math"
 	"testing"
 	"time"
 
@@ -26,7 +27,7 @@ func TestOptions(t *testing.T) {
 		"WithBreaker: failures":          WithBreaker(0, time.Second),
 		"WithBreaker: retry":             WithBreaker(1, 0),
 		"WithOnHealth":                   WithOnHealth(nil),
-		"Local: processes":               WithFallback(Local(1 << 62)),
+		"Local: processes":               WithFallback(Local(math.MaxInt)),
 	} {
 		l, err := New(idleClient{}, weir.PerMinute(300), opt)
 		var e *ConfigError

@@ -75,7 +75,7 @@ func (l *Limiter) waitBack(ctx context.Context, key string, n int64, cause error
 	case localFallback:
 		err := l.local.Wait(ctx, key, n)
 		if err == nil {
-			l.owe(key)
+			l.owe(key, n)
 		}
 		return err
 	case openFallback:
