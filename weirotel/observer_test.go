@@ -1,6 +1,7 @@
 package weirotel_test
 
 import (
+	"errors"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -19,10 +20,12 @@ import (
 var outcomesToTell = []struct {
 	name            string
 	allowed, shadow bool
+	err             error
 }{
-	{"admitted", true, false},
-	{"refused", false, false},
-	{"shadow", false, true},
+	{"admitted", true, false, nil},
+	{"refused", false, false, nil},
+	{"shadow", false, true, errors.ErrUnsupported},
+	{"unavailable", false, false, errors.ErrUnsupported},
 }
 
 func newObserver(t testing.TB) (*weirotel.Observer, sdk.Reader) {
@@ -60,7 +63,7 @@ func TestReasonsAreAll(t *testing.T) {
 func TestObserverByReason(t *testing.T) {
 	observer, reader := newObserver(t)
 	limiter := newPartitions(t, weir.PerMinute(1000))
-	if counters, _ := collect(t, reader); len(counters) != 30 {
+	if counters, _ := collect(t, reader); len(counters) != 40 {
 		t.Errorf("%d series before the first request", len(counters))
 	}
 	for reason, req := range requests() {
@@ -70,7 +73,7 @@ func TestObserverByReason(t *testing.T) {
 			if int(ruling.Reason) != reason {
 				t.Fatalf("request %d has the reason %s", reason, ruling.Reason)
 			}
-			ruling.Allowed = o.allowed
+			ruling.Allowed, ruling.Err = o.allowed, o.err
 			observer.Observe(weirhttp.Outcome{Ruling: ruling, Shadow: o.shadow, Cost: 5})
 			onlyRose(t, reader, before, fmt.Sprintf("weir.requests{weir.outcome=%s,weir.partition=%s,weir.reason=%s}",
 				o.name, ruling.Key.Partition, ruling.Reason))
@@ -83,7 +86,7 @@ func TestObserverByReason(t *testing.T) {
 			ones++
 		}
 	}
-	if ones != 27 {
+	if ones != 36 {
 		t.Errorf("%d series are 1 after one request of each kind", ones)
 	}
 }
@@ -184,7 +187,7 @@ func believing(r *http.Request) weir.Request {
 func TestObserverUnregister(t *testing.T) {
 	observer, reader := newKeyObserver(t, "k")
 	observer.Observe(weirhttp.Outcome{})
-	if counters, _ := collect(t, reader); len(counters) != 3 {
+	if counters, _ := collect(t, reader); len(counters) != 4 {
 		t.Errorf("told %v", counters)
 	}
 	if err := observer.Unregister(); err != nil {

@@ -123,7 +123,7 @@ func TestCollectorsInOneRegistry(t *testing.T) {
 		to.MustRegister(weirprom.NewCollector(limiter), weirprom.NewObserver())
 	}
 	counters, _ := gather(t, apart)
-	if got := len(counters); got != 2*(4*5+30) {
+	if got := len(counters); got != 2*(4*5+40) {
 		t.Errorf("%d counters", got)
 	}
 

@@ -1,6 +1,7 @@
 package weirprom_test
 
 import (
+	"errors"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -29,17 +30,19 @@ func TestReasonsAreAll(t *testing.T) {
 var told = []struct {
 	outcome         string
 	allowed, shadow bool
+	err             error
 }{
-	{"admitted", true, false},
-	{"refused", false, false},
-	{"shadow", false, true},
+	{"admitted", true, false, nil},
+	{"refused", false, false, nil},
+	{"shadow", false, true, errors.ErrUnsupported},
+	{"unavailable", false, false, errors.ErrUnsupported},
 }
 
 // Each reason with each outcome has a series of its own.
 func TestObserverByReason(t *testing.T) {
 	observer, limiter := weirprom.NewObserver(), newPartitions(t, weir.PerMinute(1000))
 	registry := registered(t, observer)
-	if counters, _ := gather(t, registry); len(counters) != 30 {
+	if counters, _ := gather(t, registry); len(counters) != 40 {
 		t.Errorf("%d series before the first request", len(counters))
 	}
 	for reason, req := range requests() {
@@ -49,7 +52,7 @@ func TestObserverByReason(t *testing.T) {
 			if int(ruling.Reason) != reason {
 				t.Fatalf("request %d has the reason %s", reason, ruling.Reason)
 			}
-			ruling.Allowed = o.allowed
+			ruling.Allowed, ruling.Err = o.allowed, o.err
 			observer.Observe(weirhttp.Outcome{Ruling: ruling, Shadow: o.shadow, Cost: 5})
 			name := fmt.Sprintf("weir_requests_total{outcome=%q,partition=%q,reason=%q}",
 				o.outcome, ruling.Key.Partition, ruling.Reason)
@@ -63,7 +66,7 @@ func TestObserverByReason(t *testing.T) {
 			ones++
 		}
 	}
-	if ones != 27 {
+	if ones != 36 {
 		t.Errorf("%d series are 1 after one request of each kind", ones)
 	}
 }
@@ -160,7 +163,11 @@ func TestObserverOfMiddleware(t *testing.T) {
 
 			counters, _ := gather(t, registry)
 			for _, o := range told {
-				if got := counters[`weir_requests_total{outcome="`+o.outcome+`",`+labels]; got != 1 {
+				want := 1.0
+				if o.outcome == "unavailable" {
+					want = 0 // limits of this process always can be asked
+				}
+				if got := counters[`weir_requests_total{outcome="`+o.outcome+`",`+labels]; got != want {
 					t.Errorf("%v %s", got, o.outcome)
 				}
 			}

@@ -104,7 +104,7 @@ func TestDocsNameEveryLabelValue(t *testing.T) {
 			seen[pair[0]] = true
 		}
 	}
-	if len(seen) != 5+11+3 {
+	if len(seen) != 5+11+4 {
 		t.Errorf("%d values of labels: %v", len(seen), seen)
 	}
 }

@@ -49,7 +49,7 @@ var families = map[string]struct {
 	"weir_quota_period_seconds":    {dto.MetricType_GAUGE, byPolicy},
 	"weir_quota_burst":             {dto.MetricType_GAUGE, byPolicy},
 	"weir_requests_total": {dto.MetricType_COUNTER, map[string][]string{
-		"partition": append([]string{"none"}, partitions...), "outcome": {"admitted", "refused", "shadow"},
+		"partition": append([]string{"none"}, partitions...), "outcome": {"admitted", "refused", "shadow", "unavailable"},
 		"reason": {"by-business", "by-user", "by-source", "anonymous", "source-missing", "source-unknown",
 			"source-disabled", "source-mismatched", "source-lookup-failed", "none"}}},
 }

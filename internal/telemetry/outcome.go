@@ -45,10 +45,11 @@ const (
 	Admitted = iota
 	Refused
 	Shadow
+	Unavailable // refused, since limits that are kept elsewhere could not be asked
 )
 
 // Outcomes are their names.
-var Outcomes = [...]string{Admitted: "admitted", Refused: "refused", Shadow: "shadow"}
+var Outcomes = [...]string{Admitted: "admitted", Refused: "refused", Shadow: "shadow", Unavailable: "unavailable"}
 
 // NumberOf is the number of an outcome.
 func NumberOf(o *weirhttp.Outcome) int {
@@ -57,6 +58,8 @@ func NumberOf(o *weirhttp.Outcome) int {
 		return Admitted
 	case o.Shadow:
 		return Shadow
+	case o.Err != nil:
+		return Unavailable
 	}
 	return Refused
 }
