@@ -5,6 +5,7 @@ import (
 	"runtime"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/redis/rueidis"
 )
@@ -25,11 +26,14 @@ type batches struct {
 	open *batch // to join; nil if there is none
 }
 
-// A batch is open until its first member sends it.
+// A batch is open until it is sent.
 type batch struct {
 	requests []request
 	replies  []reply
+	last     *deadline     // of the one who joined last; guarded by the lock while open
+	sent     time.Duration // when it was, by server.now
 	done     chan struct{} // closed once there are replies
+	blamed   atomic.Bool   // its failure has been counted
 }
 
 // maxUnderWay batches may be sent and not answered. On loopback 3 and 64 are the same;
@@ -44,8 +48,8 @@ const maxBatch = 256
 
 func newBatches() *batches { return &batches{slots: make(chan struct{}, maxUnderWay)} }
 
-// join puts a request into the open batch, or opens one, to be led by the caller.
-func (bs *batches) join(r request) (b *batch, place int) {
+// join puts a request into the open batch, or opens one, which the caller has to lead.
+func (bs *batches) join(r request, until *deadline) (b *batch, place int) {
 	bs.mu.Lock()
 	defer bs.mu.Unlock()
 	b = bs.open
@@ -54,38 +58,62 @@ func (bs *batches) join(r request) (b *batch, place int) {
 		bs.open = b
 	}
 	b.requests = append(b.requests, r)
+	b.last = until
 	return b, len(b.requests) - 1
 }
 
-// lead waits for its turn, and sends the batch.
-func (bs *batches) lead(ctx context.Context, b *batch, s *server) {
-	var turn error
-	select {
-	case bs.slots <- struct{}{}:
-		defer func() { <-bs.slots }()
-	case <-ctx.Done():
-		turn = ctx.Err()
+// close ends joining a batch. It returns the deadline of the last one who did.
+func (bs *batches) close(b *batch) *deadline {
+	bs.mu.Lock()
+	defer bs.mu.Unlock()
+	if bs.open == b {
+		bs.open = nil
 	}
+	return b.last
+}
+
+// lead sends a batch, for one who has a slot.
+func (bs *batches) lead(b *batch, s *server) {
+	defer func() { <-bs.slots }()
 	if bs.callers.Load() > 1 {
 		// Those whom the last batch has just answered may have something to add. (For a
 		// single caller this would only wake a thread, and cost as much as its call.)
 		runtime.Gosched()
 	}
-	bs.mu.Lock()
-	if bs.open == b {
-		bs.open = nil
-	}
-	bs.mu.Unlock()
-	// From here on nobody joins.
+	last := bs.close(b)
 	b.replies = make([]reply, len(b.requests))
-	if turn != nil {
-		for i := range b.replies {
-			b.replies[i].err = turn
-		}
-	} else {
-		s.calls.Add(int64(b.send(ctx, s.client)))
-	}
+	b.sent = s.now()
+	s.calls.Add(int64(b.send(last, s.client)))
 	close(b.done)
+}
+
+// leadInTurn waits for a slot, as long as anybody waits for the batch, and sends it.
+func (bs *batches) leadInTurn(b *batch, s *server) {
+	for {
+		bs.mu.Lock()
+		last := b.last
+		bs.mu.Unlock()
+		select {
+		case bs.slots <- struct{}{}:
+			bs.lead(b, s)
+			return
+		case <-last.Done():
+		}
+		bs.mu.Lock()
+		given := b.last == last
+		if given && bs.open == b {
+			bs.open = nil
+		}
+		bs.mu.Unlock()
+		if given {
+			b.replies = make([]reply, len(b.requests))
+			for i := range b.replies {
+				b.replies[i].err = last.Err()
+			}
+			close(b.done)
+			return
+		}
+	}
 }
 
 // send runs the requests of a batch, those that are alike in one call. It returns the
@@ -100,11 +128,20 @@ func (b *batch) send(ctx context.Context, client rueidis.Client) int {
 	for i, c := range calls {
 		commands[i] = c.request.command(client, false)
 	}
+	var whole rueidis.Commands // of scripts that the server does not know
+	var again []*mergedCall
 	for i, result := range client.DoMulti(ctx, commands...) {
 		if unknown(result) {
-			result = client.Do(ctx, calls[i].request.command(client, true))
+			whole = append(whole, calls[i].request.command(client, true))
+			again = append(again, &calls[i])
+			continue
 		}
 		b.tell(&calls[i], parse(result))
+	}
+	if len(whole) > 0 {
+		for i, result := range client.DoMulti(ctx, whole...) {
+			b.tell(again[i], parse(result))
+		}
 	}
 	return len(calls)
 }

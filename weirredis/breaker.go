@@ -2,6 +2,7 @@ package weirredis
 
 import (
 	"context"
+	"errors"
 	"math/rand/v2"
 	"sync/atomic"
 	"time"
@@ -21,6 +22,7 @@ type Health struct {
 // whether the server is back.
 type breaker struct {
 	failures   atomic.Int64           // in a row
+	failedAt   atomic.Int64           // when the last one that was no timeout was, by server.now
 	success    atomic.Int64           // when the last one was, by server.now
 	suspecting atomic.Bool            // somebody looks, since a caller could not wait longer
 	outage     atomic.Pointer[outage] // nil while closed
@@ -50,8 +52,19 @@ func (b *breaker) answered(now time.Duration) bool {
 	return success != 0 && int64(now)-success < int64(time.Second) && b.failures.Load() == 0
 }
 
-// failed counts a failure, and opens the breaker with the last one that it takes.
-func (s *server) failed(b *breaker, name string, err error) {
+// failed counts a failure, and opens the breaker with the last one that it takes. A
+// batch counts once, however many wait for it; and a connection that breaks counts once,
+// however many batches it takes along: those that were sent before it was noticed.
+func (s *server) failed(b *breaker, sent *batch, name string, err error) {
+	if !sent.blamed.CompareAndSwap(false, true) {
+		return
+	}
+	if !errors.Is(err, context.DeadlineExceeded) {
+		if int64(sent.sent) <= b.failedAt.Load() {
+			return
+		}
+		b.failedAt.Store(int64(s.now()))
+	}
 	if b.failures.Add(1) >= int64(s.config.failures) {
 		s.open(b, name, err)
 	}
@@ -63,7 +76,7 @@ func (s *server) open(b *breaker, name string, err error) {
 	if s.stopped.Err() != nil || !s.change(b, nil, o) {
 		return
 	}
-	s.probes.Go(func() { s.recover(b, o, name) })
+	s.background(func() { s.recover(b, o, name) })
 }
 
 // suspect looks, once at a time, whether the server answers within the timeout.
@@ -71,38 +84,42 @@ func (s *server) suspect(b *breaker, name string) {
 	if s.stopped.Err() != nil || !b.suspecting.CompareAndSwap(false, true) {
 		return
 	}
-	s.probes.Go(func() {
+	s.background(func() {
 		defer b.suspecting.Store(false)
-		for range s.config.failures {
-			if err := s.call(s.stopped, probeScript, name, probeInterval).err; err == nil || !blames(err) {
-				b.succeeded(s.now())
-				return
-			} else if s.failed(b, name, err); b.outage.Load() != nil {
+		for b.outage.Load() == nil {
+			answer, sent := s.call(s.stopped, probe(name), nil)
+			if s.stopped.Err() != nil {
 				return
 			}
+			if answer.err == nil || !blames(answer.err) {
+				b.succeeded(s.now())
+				return
+			}
+			s.failed(b, sent, name, answer.err)
 		}
 	})
 }
 
-// probeInterval is the price at which probeScript counts: a debt of another quota is
-// rescaled to it and back, which costs its key some microseconds.
-const probeInterval = "1000000"
+func probe(name string) request {
+	return request{probeScript, name, [4]string{"1"}}
+}
 
 // recover asks whether the server is back until it is; then what was admitted without
 // it is charged, and the breaker closes.
 func (s *server) recover(b *breaker, o *outage, name string) {
 	for pause := s.retry; s.sleep(o, pause); pause = min(2*pause, 10*s.retry) {
-		if err := s.call(s.stopped, probeScript, name, probeInterval).err; err != nil && blames(err) {
+		if answer, _ := s.call(s.stopped, probe(name), nil); answer.err != nil && blames(answer.err) {
 			continue
 		}
-		// Before the breaker closes, so that those who come then find it charged;
-		// and once more, for those who were admitted meanwhile.
-		if s.settle(b) != nil {
+		// Before the breaker closes, so that those who come then find it charged.
+		part := s.index(b)
+		here := func(other int) bool { return other == part }
+		if s.settle(s.stopped, here) != nil {
 			continue
 		}
 		b.failures.Store(0)
 		s.change(b, o, nil)
-		s.settle(b) // what cannot be charged now is so in the next outage
+		s.settleSoon() // those who were admitted meanwhile
 		return
 	}
 }
@@ -122,14 +139,17 @@ func (s *server) sleep(o *outage, pause time.Duration) bool {
 	}
 }
 
-func (s *server) settle(b *breaker) error {
+func (s *server) settle(ctx context.Context, ready func(part int) bool) error {
 	for _, settle := range s.settlers {
-		if err := settle(s.stopped, s.index(b)); err != nil {
+		if err := settle(ctx, ready); err != nil {
 			return err
 		}
 	}
 	return nil
 }
+
+// up reports whether the server of a part is asked.
+func (s *server) up(part int) bool { return s.breakers[part].outage.Load() == nil }
 
 func (s *server) index(b *breaker) int {
 	for i := range s.breakers {
@@ -200,11 +220,13 @@ func (s *server) retryAfter(name string) time.Duration {
 	return s.retry
 }
 
-// close ends the probes.
+// close ends what goes on in the background.
 func (s *server) close(ctx context.Context) error {
+	s.running.Lock()
 	s.stop()
+	s.running.Unlock()
 	done := make(chan struct{})
-	go func() { s.probes.Wait(); close(done) }()
+	go func() { s.goroutines.Wait(); close(done) }()
 	select {
 	case <-done:
 		return nil

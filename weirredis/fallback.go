@@ -3,9 +3,12 @@ package weirredis
 import (
 	"context"
 	"math"
+	"strings"
+	"sync"
 	"time"
 
 	"github.com/puzpuzpuz/xsync/v3"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/weirhq/weir"
 )
@@ -35,6 +38,7 @@ const (
 // Local(1) is right for a single process, and says for several that each may go to the
 // quota by itself while there is nobody to ask. When the server is back, what each key
 // was admitted here and has not earned back yet is charged to it, for up to 65,536 keys.
+// A cost above the share, but not above the quota, is refused until then.
 func Local(processes int) Fallback { return Fallback{localFallback, processes} }
 
 // Open admits everything while the server cannot be asked.
@@ -50,6 +54,7 @@ type local struct {
 	processes int
 	owed      *xsync.MapOf[string, int64] // requests admitted here and not yet charged, by key
 	max       int
+	settling  sync.Mutex // one at a time
 }
 
 func newLocal(q weir.Quota, processes, max int) (*local, error) {
@@ -57,7 +62,7 @@ func newLocal(q weir.Quota, processes, max int) (*local, error) {
 	if err != nil {
 		return nil, err
 	}
-	lo := &local{limiter, processes, xsync.NewMapOf[string, int64](), max}
+	lo := &local{Limiter: limiter, processes: processes, owed: xsync.NewMapOf[string, int64](), max: max}
 	return lo, lo.setQuota(q)
 }
 
@@ -83,6 +88,9 @@ func (l *Limiter) fallBack(key string, m *meter, n int64, cause error) (d weir.D
 		d.Limit = m.quota.Limit
 		if d.Allowed {
 			l.owe(key, n)
+		} else if d.RetryAfter == weir.Never {
+			// More than this process's share ever has; but not more than the quota.
+			d.RetryAfter = l.server.retryAfter(l.prefix + key)
 		}
 	case openFallback:
 		d = m.admitted(n * m.interval)
@@ -118,41 +126,63 @@ func (l *Limiter) unavailable(key string, cause error) error {
 
 // owe notes what was admitted of a key without the server.
 func (l *Limiter) owe(key string, n int64) {
-	if l.server.breakers[l.server.part(l.prefix+key)].outage.Load() == nil {
-		defer l.server.settleSoon() // no outage whose end would do it
+	l.note(key, n)
+	if l.server.up(l.server.part(l.prefix + key)) {
+		l.server.settleSoon() // there is no outage whose end would do it
 	}
-	l.local.owed.Compute(key, func(owed int64, loaded bool) (int64, bool) {
+}
+
+func (l *Limiter) note(key string, n int64) {
+	l.local.owed.Compute(strings.Clone(key), func(owed int64, loaded bool) (int64, bool) {
 		if !loaded && (l.local.owed.Size() >= l.local.max || len(key) > maxNearKey) {
-			l.uncharged.Inc()
+			l.uncharged.Add(n)
 			return 0, true
 		}
 		return owed + n, false
 	})
 }
 
-// settle charges the server of a part with what its keys were admitted here since the
-// last time, as far as it is not earned back. Here it stays spent, so that nobody gets
-// another burst, neither while this goes on nor in the next outage.
-func (l *Limiter) settle(ctx context.Context, part int) (err error) {
-	m := l.meter.Load()
+// settle charges the keys of parts that are ready with what they were admitted here
+// since the last time, as far as it is not earned back. Here it stays spent, so that
+// nobody gets another burst, neither while this goes on nor in the next outage. It stops
+// at the first sign that the server is gone (again).
+func (l *Limiter) settle(ctx context.Context, ready func(part int) bool) error {
+	l.local.settling.Lock()
+	defer l.local.settling.Unlock()
+	charges, ctx := errgroup.WithContext(ctx)
+	charges.SetLimit(128) // they share batches
 	l.local.owed.Range(func(key string, _ int64) bool {
-		name := l.prefix + key
-		if l.server.part(name) != part {
-			return true
+		if ready(l.server.part(l.prefix + key)) {
+			charges.Go(func() error { return l.charge(ctx, key) })
 		}
-		owed, _ := l.local.owed.LoadAndDelete(key)
-		n := min(owed, l.local.consumed(key))
-		if n == 0 {
-			return true
-		}
-		if err = l.server.call(ctx, chargeScript, name, m.intervalArg, digits(n*m.interval)).err; err != nil {
-			l.owe(key, n)
-			return false
-		}
-		l.charged.Add(n)
-		return true
+		return ctx.Err() == nil
 	})
-	return err
+	return charges.Wait()
+}
+
+// charge is settle for a key. A charge without an answer is made again: if the server
+// has heard of it after all, it counts twice, rather than not at all.
+func (l *Limiter) charge(ctx context.Context, key string) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	owed, _ := l.local.owed.LoadAndDelete(key)
+	n := min(owed, l.local.consumed(key))
+	if n <= 0 {
+		return nil
+	}
+	m := l.meter.Load()
+	answer, _ := l.server.call(ctx, l.request(chargeScript, key, m.intervalArg, digits(n*m.interval)), nil)
+	switch {
+	case answer.err == nil:
+		l.charged.Add(n)
+	case blames(answer.err):
+		l.note(key, n)
+		return answer.err
+	default:
+		l.uncharged.Add(n) // a value that is none of ours is in its place
+	}
+	return nil
 }
 
 // settleSoon charges what was admitted without the server although there is no outage:
@@ -163,12 +193,11 @@ func (s *server) settleSoon() {
 	}
 	time.AfterFunc(s.retry, func() {
 		s.settling.Store(false)
-		for i := range s.breakers {
-			if b := &s.breakers[i]; b.outage.Load() == nil && s.settle(b) != nil {
+		s.background(func() {
+			if s.settle(s.stopped, s.up) != nil {
 				s.settleSoon()
-				return
 			}
-		}
+		})
 	})
 }
 

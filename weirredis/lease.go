@@ -2,7 +2,6 @@ package weirredis
 
 import (
 	"context"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -24,6 +23,7 @@ type lease struct {
 	arrivalMicros  int64         // of the key, then: its TAT, by the server's clock
 	sent, received time.Duration // the server did so in between, by this process's clock
 	until          time.Duration // it may be used
+	resets         uint32        // of the key by this process, when it was asked for
 }
 
 // take uses up n requests, if there are as many.
@@ -52,19 +52,14 @@ type leases struct {
 	batch int64
 	age   time.Duration
 
-	recent   [4096]atomic.Uint64             // hashes of keys and when they were last asked for
-	fetching *xsync.MapOf[string, *fetching] // keys of which a lease is on its way
-
-	mu     sync.Mutex
-	sweeps bool // a sweep is to come
-	closed bool
+	recent   [4096]atomic.Uint64            // hashes of keys and when they were last asked for
+	fetching *xsync.MapOf[string, struct{}] // keys of which a lease is on its way
+	sweeps   atomic.Bool                    // a sweep is to come
+	closed   atomic.Bool
 }
 
-// A fetching is a call for a lease that others wait for.
-type fetching struct{ done chan struct{} }
-
 func newLeases(batch int64, age time.Duration) *leases {
-	return &leases{batch: batch, age: age, fetching: xsync.NewMapOf[string, *fetching]()}
+	return &leases{batch: batch, age: age, fetching: xsync.NewMapOf[string, struct{}]()}
 }
 
 // hot reports whether the key was asked for within age before, as far as is
@@ -83,116 +78,92 @@ func (ls *leases) hot(key string, now time.Duration) bool {
 	return before>>timeBits<<timeBits == tag && before&(1<<timeBits-1) != 0 && elapsed <= uint64(ls.age.Milliseconds())+1
 }
 
-// viaLease decides by a lease to be taken, by this caller or by another one who is
-// already at it. None of the callers who come meanwhile asks the server.
+// viaLease decides by a lease to be taken. While one is on its way, others ask for
+// themselves; together, since their requests are alike.
 func (l *Limiter) viaLease(ctx context.Context, key string, m *meter, n, cost int64) (weir.Decision, error) {
-	began := l.server.now()
-	deadline := time.NewTimer(l.server.timeout)
-	defer deadline.Stop()
-	mine := &fetching{make(chan struct{})}
-	for waited := false; ; waited = true {
-		other, loaded := l.leases.fetching.LoadOrStore(key, mine)
-		if !loaded {
-			if waited { // for another one: what is left of the timeout is for the call
-				left, cancel := context.WithTimeout(ctx, l.server.timeout-(l.server.now()-began))
-				defer cancel()
-				ctx = left
-			}
-			return l.fetch(ctx, key, m, n, cost, mine)
-		}
-		select {
-		case <-other.done:
-		case <-ctx.Done():
-			return l.fallBack(key, m, n, ctx.Err())
-		case <-deadline.C:
-			return l.fallBack(key, m, n, context.DeadlineExceeded)
-		}
-		if d, ok := l.decideHere(key, m, n, cost); ok {
-			return d, nil
-		}
+	if _, loaded := l.leases.fetching.LoadOrStore(key, struct{}{}); loaded {
+		return l.decideThere(ctx, key, m, n, cost)
 	}
-}
-
-// fetch asks for a lease. It decides the request of the one who asks for it.
-func (l *Limiter) fetch(ctx context.Context, key string, m *meter, n, cost int64, mine *fetching) (weir.Decision, error) {
-	defer func() {
-		l.leases.fetching.Delete(key)
-		close(mine.done)
-	}()
-	// Another one may have brought it between this caller's look and its turn.
-	if d, ok := l.decideHere(key, m, n, cost); ok {
-		return d, nil
-	}
+	defer l.leases.fetching.Delete(key)
 	asked, sent := l.near.epoch(key).Load(), l.server.now()
-	r, err := l.server.ask(ctx, leaseScript, l.prefix+key, m.intervalArg, m.toleranceArg, digits(cost), digits((l.leases.batch-n)*m.interval))
+	resets := l.resets(key).Load()
+	lease := func(r reply) *lease {
+		le := &lease{meter: m, debtMicros: r.more[1], arrivalMicros: r.more[1] + r.more[2], sent: sent, received: l.server.now(), until: sent + l.leases.age, resets: resets}
+		le.left.Store(r.more[0] / m.interval)
+		return le
+	}
+	extra := (min(l.leases.batch, m.burst) - n) * m.interval
+	r, err := l.server.ask(ctx, l.request(leaseScript, key, m.intervalArg, m.toleranceArg, digits(cost), digits(extra)), func(late reply) {
+		// This request was decided otherwise meanwhile.
+		if le := lease(late); le.left.Load() > 0 {
+			l.hold(key, le)
+		}
+	})
 	if err != nil {
 		return l.fallBack(key, m, n, err)
 	}
-	received := l.server.now()
-	taken, debt, clock := r.more[0], r.more[1], r.more[2]
-	if taken == 0 {
-		l.remember(key, m, debt, asked, sent, received)
-		l.counters.count(false)
-		return m.refused(debt, cost), nil
+	l.counters.count(r.more[0] > 0)
+	if r.more[0] == 0 {
+		l.remember(key, m, r.more[1], asked, sent, l.server.now())
+		return m.refused(r.more[1], cost), nil
 	}
-	l.counters.count(true)
-	d := m.admitted(debt)
-	if left := (taken - cost) / m.interval; left > 0 {
-		d.Remaining += left
-		le := &lease{meter: m, debtMicros: debt, arrivalMicros: clock + debt, sent: sent, received: received, until: sent + l.leases.age}
-		le.left.Store(left)
-		l.hold(ctx, key, le)
+	le := lease(r)
+	left := le.left.Add(-n)
+	d := m.admitted(r.more[1])
+	d.Remaining += left
+	if left > 0 {
+		l.hold(key, le)
 	}
 	return d, nil
 }
 
 // hold makes a lease the key's. One that was there before, used up or too old for this
 // request, is given back.
-func (l *Limiter) hold(ctx context.Context, key string, le *lease) {
+func (l *Limiter) hold(key string, le *lease) {
 	l.counters.leases.Inc()
 	var before *lease
-	held := l.near.change(key, l.server.now(), func(k *known) {
+	held := !l.leases.closed.Load() && l.near.change(key, l.server.now(), func(k *known) {
 		before = k.lease.Swap(le)
 	})
 	if !held {
-		before = le // no room to keep it
+		before = le // Close has been, or there is no room to keep it
 	}
 	if before != nil && before.left.Load() > 0 {
-		go l.giveBack(context.WithoutCancel(ctx), key, before)
+		l.server.background(func() { l.giveBack(context.Background(), key, before) })
 	}
-	l.sweepLater()
+	if held {
+		l.sweepLater()
+	}
 }
 
 // giveBack ends a lease. What time has paid for since is not given back: who was
-// admitted meanwhile has used it.
+// admitted meanwhile has used it. Nor is what a Reset has forgiven.
 func (l *Limiter) giveBack(ctx context.Context, key string, le *lease) error {
 	n := le.left.Swap(0)
 	unpaid := le.debtMicros - microsUp(l.server.now()-le.sent)
-	if n == 0 || unpaid <= 0 {
+	if n == 0 || unpaid <= 0 || l.resets(key).Load() != le.resets {
 		return nil
 	}
-	_, err := l.server.ask(ctx, returnScript, l.prefix+key, le.meter.intervalArg, digits(n*le.meter.interval), digits(le.arrivalMicros), digits(unpaid))
+	r, err := l.server.ask(ctx, l.request(returnScript, key, le.meter.intervalArg, digits(n*le.meter.interval), digits(le.arrivalMicros), digits(unpaid)), nil)
 	if err == nil {
-		l.counters.returned.Add(n)
+		l.near.forget(key)
+		l.counters.returned.Add(r.n / le.meter.interval)
 	}
 	return err
 }
 
 // sweepLater has leases that are too old given back, as long as there are any.
 func (l *Limiter) sweepLater() {
-	l.leases.mu.Lock()
-	defer l.leases.mu.Unlock()
-	if l.leases.sweeps || l.leases.closed {
+	if !l.leases.sweeps.CompareAndSwap(false, true) {
 		return
 	}
-	l.leases.sweeps = true
 	time.AfterFunc(l.leases.age/2+time.Millisecond, func() {
-		l.leases.mu.Lock()
-		l.leases.sweeps = false
-		l.leases.mu.Unlock()
-		if _, left := l.sweepLeases(context.Background(), false); left {
-			l.sweepLater()
-		}
+		l.leases.sweeps.Store(false)
+		l.server.background(func() {
+			if _, left := l.sweepLeases(context.Background(), false); left {
+				l.sweepLater()
+			}
+		})
 	})
 }
 

@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/cespare/xxhash/v2"
 	"github.com/redis/rueidis"
 
 	"github.com/weirhq/weir"
@@ -22,18 +23,21 @@ import (
 // spoken (see [WithRefusalCache]), and by choice requests that it has been asked for
 // ahead of time (see [WithLeases]).
 type Limiter struct {
-	server *server
-	prefix string
-	meter  atomic.Pointer[meter]
-	near   *near   // nil if nothing is to be known here
-	leases *leases // nil if none are taken
-	local  *local  // nil unless the fallback is Local
+	server   *server
+	prefix   string
+	meter    atomic.Pointer[meter]
+	near     *near              // nil if nothing is to be known here
+	leases   *leases            // nil if none are taken
+	local    *local             // nil unless the fallback is Local
+	forgiven [256]atomic.Uint32 // Resets, by hash of the key
 	counters
 }
 
 // New returns a Limiter of quota q on the server, or cluster, that client speaks to.
 // It makes no connection and no call. The client stays the caller's, to configure and
-// to close; it must not be closed before the Limiter.
+// to close; it must not be closed before the Limiter. It had better be for limiters only:
+// where others fill its queue, or wait long for a connection that it makes for them, it
+// has decisions wait, too, and [WithTimeout] cannot help that.
 //
 // Time is the server's. It is counted in whole microseconds, and the quota's emission
 // interval is rounded up to them; a quota of more than a million a second is an error.
@@ -110,9 +114,11 @@ func (l *Limiter) Allow(ctx context.Context, key string) (weir.Decision, error) 
 // durations count from the server's decision, so who waits RetryAfter from when he
 // hears of it is not too early.
 //
-// It blocks for at most [WithTimeout], and at most until ctx ends. If there is no
-// answer by then, or is known to be none, the fallback decides: see [WithFallback]. The
-// error is nil but for [Closed], and then an [*UnavailableError], with a refusal.
+// It blocks for at most [WithTimeout], and at most until the deadline of ctx. If there
+// is no answer by then, or is known to be none, the fallback decides: see
+// [WithFallback]. The error is nil but for [Closed], and then an [*UnavailableError], with
+// a refusal. It does not look for the cancellation of ctx, so that who hangs up is counted
+// like any other.
 func (l *Limiter) AllowN(ctx context.Context, key string, n int64) (weir.Decision, error) {
 	m := l.meter.Load()
 	cost, payable := m.cost(n)
@@ -122,7 +128,7 @@ func (l *Limiter) AllowN(ctx context.Context, key string, n int64) (weir.Decisio
 	if d, ok := l.decideHere(key, m, n, cost); ok {
 		return d, nil
 	}
-	if l.leases != nil && n <= l.leases.batch && l.leases.hot(key, l.server.now()) {
+	if l.leases != nil && n < l.leases.batch && len(key) <= maxNearKey && l.leases.hot(key, l.server.now()) {
 		return l.viaLease(ctx, key, m, n, cost)
 	}
 	return l.decideThere(ctx, key, m, n, cost)
@@ -130,12 +136,44 @@ func (l *Limiter) AllowN(ctx context.Context, key string, n int64) (weir.Decisio
 
 // impossible answers requests that ask for nothing, or for what can never be had.
 func (l *Limiter) impossible(ctx context.Context, key string, m *meter, n int64) (weir.Decision, error) {
-	d, err := l.peek(ctx, key, m)
-	if n != 0 {
-		d.Allowed, d.RetryAfter = false, weir.Never
-		l.counters.count(false)
+	if n == 0 {
+		return l.peek(ctx, key, m)
 	}
-	return d, err
+	l.counters.count(false)
+	if l.near != nil {
+		if k, ok := l.near.keys.Load(key); ok {
+			if debtNanos, ok := k.refusal.Load().refuses(m, l.server.now(), m.tolerance+1); ok {
+				l.refusedHere.Inc()
+				return never(m.refusedNanos(debtNanos, 0)), nil
+			}
+		}
+	}
+	asked, sent := l.asked(key), l.server.now()
+	debt, err := l.askInt(ctx, peekScript, key, m.intervalArg)
+	if err != nil {
+		d, err := l.peekBack(key, m, err)
+		return never(d), err
+	}
+	l.remember(key, m, debt, asked, sent, l.server.now())
+	return never(m.refused(debt, 0)), nil
+}
+
+func never(d weir.Decision) weir.Decision {
+	d.Allowed, d.RetryAfter = false, weir.Never
+	return d
+}
+
+// asked is the epoch of the key, for remember.
+func (l *Limiter) asked(key string) uint32 {
+	if l.near == nil {
+		return 0
+	}
+	return l.near.epoch(key).Load()
+}
+
+// resets counts those of the key, by this process; and of some others.
+func (l *Limiter) resets(key string) *atomic.Uint32 {
+	return &l.forgiven[xxhash.Sum64String(key)%uint64(len(l.forgiven))]
 }
 
 // decideHere decides by what this process knows, if that is enough.
@@ -165,11 +203,7 @@ func (l *Limiter) decideHere(key string, m *meter, n, cost int64) (d weir.Decisi
 
 // decideThere asks the server.
 func (l *Limiter) decideThere(ctx context.Context, key string, m *meter, n, cost int64) (weir.Decision, error) {
-	var asked uint32
-	if l.near != nil {
-		asked = l.near.epoch(key).Load()
-	}
-	sent := l.server.now()
+	asked, sent := l.asked(key), l.server.now()
 	debt, err := l.askInt(ctx, allowScript, key, m.intervalArg, m.toleranceArg, digits(cost))
 	if err != nil {
 		return l.fallBack(key, m, n, err)
@@ -188,7 +222,7 @@ func (l *Limiter) remember(key string, m *meter, debtMicros int64, asked uint32,
 	if l.server.refusals == 0 {
 		return
 	}
-	l.near.refused(key, &refusal{m, debtMicros * 1000, sent, received, received + l.server.refusals}, asked, received)
+	l.near.refused(key, &refusal{m, debtMicros * 1000, sent, received, sent + l.server.refusals}, asked, received)
 }
 
 // Peek tells whether one request would pass now, and if not, when; Remaining and
@@ -226,8 +260,8 @@ func (l *Limiter) leased(key string) int64 {
 
 // Refund gives back n requests already spent, as [weir.Limiter.Refund] does and with
 // its care about when. With n ≤ 0, or a key not seen, nothing changes. It blocks as
-// AllowN does. While the server cannot be asked, it gives back what [Local] has
-// admitted, and the error is an [*UnavailableError] under the other fallbacks.
+// AllowN does. In an outage it gives back what [Local] has admitted. Otherwise the error
+// is an [*UnavailableError] if the server has not answered, and n is probably lost.
 func (l *Limiter) Refund(ctx context.Context, key string, n int64) error {
 	if n <= 0 {
 		return nil
@@ -237,28 +271,32 @@ func (l *Limiter) Refund(ctx context.Context, key string, n int64) error {
 	if n < longestDebt/m.interval {
 		cost = n * m.interval
 	}
-	_, err := l.askInt(ctx, refundScript, key, m.intervalArg, digits(cost))
-	if l.near != nil {
-		l.near.forget(key)
-	}
-	if err == nil {
-		return nil
-	}
-	if l.local != nil {
+	if l.local != nil && !l.server.up(l.server.part(l.prefix+key)) {
 		l.local.Refund(key, n)
 		return nil
 	}
-	return l.unavailable(key, err)
+	_, err := l.askInt(ctx, refundScript, key, m.intervalArg, digits(cost))
+	l.forget(key)
+	if err != nil {
+		return l.unavailable(key, err)
+	}
+	return nil
+}
+
+// forget is for who has given something of the key back.
+func (l *Limiter) forget(key string) {
+	if l.near != nil {
+		l.near.forget(key)
+	}
 }
 
 // Reset forgets what the key has consumed. It does not call in what processes have
 // leased of it. It blocks as AllowN does. If the server cannot be asked, the error is
 // an [*UnavailableError].
 func (l *Limiter) Reset(ctx context.Context, key string) error {
+	l.resets(key).Add(1)
 	_, err := l.askInt(ctx, refundScript, key, l.meter.Load().intervalArg, digits(longestDebt))
-	if l.near != nil {
-		l.near.forget(key)
-	}
+	l.forget(key)
 	if l.local != nil {
 		l.local.Reset(key)
 	}
@@ -286,29 +324,33 @@ func (l *Limiter) Stats() Stats {
 	}
 }
 
-// Close gives back what is leased and ends what goes on in the background, while ctx
-// lasts. The Limiter must not be used any more. Close it before the client. A Limiter
-// that takes no leases and is not in an outage has nothing in the background, and may be
-// dropped without it.
+// Close gives back what is leased, charges what was admitted without the server, and
+// ends what goes on in the background, while ctx lasts. The Limiter must not be used any
+// more. Close it before the client. A Limiter that takes no leases and is not in an outage
+// has nothing in the background, and may be dropped without it.
 func (l *Limiter) Close(ctx context.Context) error {
-	return errors.Join(l.endLeases(ctx), l.server.close(ctx))
+	return errors.Join(l.endLeases(ctx), l.server.settle(ctx, l.server.up), l.server.close(ctx))
 }
 
 func (l *Limiter) endLeases(ctx context.Context) error {
 	if l.leases == nil {
 		return nil
 	}
-	l.leases.mu.Lock()
-	l.leases.closed = true
-	l.leases.mu.Unlock()
+	l.leases.closed.Store(true)
 	err, _ := l.sweepLeases(ctx, true)
 	return err
 }
 
 // askInt is for the scripts that reply with one whole number.
 func (l *Limiter) askInt(ctx context.Context, sc *script, key string, args ...string) (int64, error) {
-	r, err := l.server.ask(ctx, sc, l.prefix+key, args...)
+	r, err := l.server.ask(ctx, l.request(sc, key, args...), nil)
 	return r.n, err
+}
+
+func (l *Limiter) request(sc *script, key string, args ...string) request {
+	r := request{script: sc, name: l.prefix + key}
+	copy(r.args[:], args)
+	return r
 }
 
 func digits(n int64) string { return strconv.FormatInt(n, 10) }

@@ -1,6 +1,8 @@
 package weirredis
 
 import (
+	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -13,8 +15,9 @@ import (
 type near struct {
 	keys      *xsync.MapOf[string, *known]
 	max       int
-	sweepAt   atomic.Int64       // the number of keys at which the next sweep is due
-	sweptAt   atomic.Int64       // when the last one was, by this process's clock
+	sweepAt   atomic.Int64 // the number of keys at which the next sweep is due
+	sweeping  sync.Mutex
+	sweptAt   time.Duration      // when the last one was, by this process's clock; guarded by sweeping
 	forgotten [256]atomic.Uint32 // by hash of the key; see epoch
 }
 
@@ -90,6 +93,9 @@ func (n *near) change(key string, now time.Duration, change func(*known)) bool {
 	}
 	n.sweep(now)
 	changed := false
+	if _, ok := n.keys.Load(key); !ok {
+		key = strings.Clone(key) // which may be a part of something large
+	}
 	n.keys.Compute(key, func(k *known, loaded bool) (*known, bool) {
 		if !loaded {
 			if n.keys.Size() >= n.max {
@@ -108,14 +114,15 @@ func (n *near) change(key string, now time.Duration, change func(*known)) bool {
 // are twice as many as the last one left, so that it costs each new key as much as one
 // step; and while there is no room, every tenth of a second.
 func (n *near) sweep(now time.Duration) {
-	at, swept := n.sweepAt.Load(), n.sweptAt.Load()
 	size := n.keys.Size()
-	if size < int(at) || size >= n.max && now-time.Duration(swept) < time.Second/10 {
+	if size < int(n.sweepAt.Load()) || !n.sweeping.TryLock() {
 		return
 	}
-	if !n.sweptAt.CompareAndSwap(swept, int64(now)) {
-		return // another one does
+	defer n.sweeping.Unlock()
+	if size >= n.max && now-n.sweptAt < time.Second/10 {
+		return
 	}
+	n.sweptAt = now
 	n.keys.Range(func(key string, _ *known) bool {
 		n.keys.Compute(key, func(k *known, loaded bool) (*known, bool) {
 			return k, !loaded || k.idle(now)

@@ -20,6 +20,9 @@ type config struct {
 	maxKeys  int // that the refusals, the leases, and the debts to be charged may each take up
 }
 
+// longest is a time that can be added to any other: a century.
+const longest = 100 * 365 * 24 * time.Hour
+
 func newConfig(opts []Option) (config, error) {
 	c := config{
 		prefix:   "weir:",
@@ -79,7 +82,7 @@ func WithRefusalCache(maxAge time.Duration) Option {
 		if maxAge < 0 {
 			return &ConfigError{"WithRefusalCache", maxAge, "0 or more"}
 		}
-		c.refusals = maxAge
+		c.refusals = min(maxAge, longest)
 		return nil
 	}
 }
@@ -103,7 +106,7 @@ func WithLeases(batch int64, age time.Duration) Option {
 		if age <= 0 {
 			return &ConfigError{"WithLeases: age", age, "more than 0"}
 		}
-		c.batch, c.leaseAge = batch, age
+		c.batch, c.leaseAge = batch, min(age, longest)
 		return nil
 	}
 }

@@ -120,9 +120,9 @@ func TestServerClockStepsBack(t *testing.T) {
 	// A place that was taken before the clock stepped back is not given back, since
 	// nobody can tell who is behind it.
 	m := l.meter.Load()
-	r := l.server.call(ctx, reserveScript, "weir:k", m.intervalArg, m.toleranceArg, digits(m.interval), digits(longestDebt))
+	r := ask(l, reserveScript, "weir:k", m.intervalArg, m.toleranceArg, digits(m.interval), digits(longestDebt))
 	server.SetTime(server.Now().Add(-time.Hour))
-	if left := l.server.call(ctx, leaveScript, "weir:k", m.intervalArg, digits(m.interval), digits(r.more[1]+r.more[2])); left.n != 0 {
+	if left := ask(l, leaveScript, "weir:k", m.intervalArg, digits(m.interval), digits(r.more[1]+r.more[2])); left.n != 0 {
 		t.Error("given back")
 	}
 }

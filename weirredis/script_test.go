@@ -84,7 +84,7 @@ func compare(tb testing.TB, server *redistest.Server, prefix string, s *steps) {
 		case 3:
 			n = 1 + n%64
 			cost := m.interval * (1 + n%min(m.burst, 7))
-			r := l.server.call(ctx, severalScript, l.prefix+"key", m.intervalArg, m.toleranceArg, digits(cost), digits(n))
+			r := ask(l, severalScript, l.prefix+"key", m.intervalArg, m.toleranceArg, digits(cost), digits(n))
 			if r.err != nil {
 				tb.Fatal(r.err)
 			}
@@ -188,7 +188,7 @@ func TestScriptsRescale(t *testing.T) {
 	for range 5_000 {
 		debt, from, to := upTo(52), upTo(51), upTo(51)
 		server.Do("SET", "weir:k", pack(server.Now().UnixMicro(), debt, from))
-		r := l.server.call(context.Background(), peekScript, "weir:k", digits(to))
+		r := ask(l, peekScript, "weir:k", digits(to))
 		if r.err != nil {
 			t.Fatal(r.err)
 		}
@@ -244,18 +244,18 @@ func TestScriptsAtTheBounds(t *testing.T) {
 		t.Errorf("%+v", d)
 	}
 	// One more place, which ends beyond the tolerance, and those beyond longest.
-	if r := l.server.call(ctx, reserveScript, "weir:k", m.intervalArg, m.toleranceArg, digits(m.interval), digits(longestDebt)); r.more[0] != 1 || r.more[1] != 4*m.interval || r.more[2] != 1<<52-1 {
+	if r := ask(l, reserveScript, "weir:k", m.intervalArg, m.toleranceArg, digits(m.interval), digits(longestDebt)); r.more[0] != 1 || r.more[1] != 4*m.interval || r.more[2] != 1<<52-1 {
 		t.Errorf("%+v", r)
 	}
 	for taken := int64(4); ; taken++ {
-		r := l.server.call(ctx, reserveScript, "weir:k", m.intervalArg, m.toleranceArg, digits(m.interval), digits(longestDebt))
+		r := ask(l, reserveScript, "weir:k", m.intervalArg, m.toleranceArg, digits(m.interval), digits(longestDebt))
 		if fits := (taken+1)*m.interval <= longestDebt; (r.more[0] == 1) != fits {
 			t.Errorf("place %d: %+v", taken+1, r)
 		} else if !fits {
 			break
 		}
 	}
-	if r := l.server.call(ctx, chargeScript, "weir:k", m.intervalArg, digits(maxTolerance)); r.err != nil {
+	if r := ask(l, chargeScript, "weir:k", m.intervalArg, digits(maxTolerance)); r.err != nil {
 		t.Error(r.err)
 	}
 	if d := must(l.Peek(ctx, "k"))(t); d.ResetAfter != micros(longestDebt) {

@@ -22,7 +22,9 @@ type server struct {
 	batches  []*batches // one for each breaker
 	deadline atomic.Pointer[deadline]
 
-	settlers []func(ctx context.Context, part int) error // of each Limiter: charge what was admitted without the server
+	// Of each Limiter: charges what was admitted without the server, on the parts that
+	// are ready for it.
+	settlers []func(ctx context.Context, ready func(part int) bool) error
 
 	settling atomic.Bool // they will be called soon; see settleSoon
 
@@ -30,7 +32,9 @@ type server struct {
 
 	stopped context.Context // ended by Close
 	stop    context.CancelFunc
-	probes  sync.WaitGroup
+
+	running    sync.Mutex // guards adding to goroutines against stop
+	goroutines sync.WaitGroup
 
 	health struct {
 		sync.Mutex
@@ -39,8 +43,10 @@ type server struct {
 	}
 }
 
-// clusterParts is how many breakers a cluster has: each is for 256 of its 16,384 slots.
-const clusterParts = 64
+// clusterParts is how many breakers a cluster has: each is for 64 of its 16,384 slots.
+// Where the slots of two masters meet, a part is of both, and its keys fail with
+// either: of three masters, 3 parts of 256.
+const clusterParts = 256
 
 func newServer(client rueidis.Client, c config) *server {
 	s := &server{client: client, config: c, base: time.Now(), calls: newCounter(), failures: newCounter()}
@@ -66,68 +72,97 @@ func (s *server) part(name string) int {
 	return int(slot(name)) * clusterParts / slots
 }
 
-// ask runs a script on the server of the key with that name. Whatever the server, the
-// network and the client do, it returns within the timeout, or when ctx ends. An error
-// means that there is no answer; the server may have run the script, or yet run it.
-func (s *server) ask(ctx context.Context, sc *script, name string, args ...string) (reply, error) {
-	if err := ctx.Err(); err != nil {
+// ask runs a script on the server of a key. Whatever the server, the network and the
+// client do, it returns within the timeout, or at the deadline of ctx. (It does not look
+// for a cancellation: who hangs up is counted like any other.) An error means that there
+// is no answer; the server may have run the script, or yet run it. If there is an answer
+// after all, late is called with it.
+func (s *server) ask(ctx context.Context, r request, late func(reply)) (reply, error) {
+	if err := ctx.Err(); errors.Is(err, context.DeadlineExceeded) {
 		return reply{}, err
 	}
-	b := &s.breakers[s.part(name)]
-	if o := b.outage.Load(); o != nil {
+	br := &s.breakers[s.part(r.name)]
+	if o := br.outage.Load(); o != nil {
 		return reply{}, o.err
 	}
-	r := s.call(ctx, sc, name, args...)
-	if r.err == nil {
-		b.succeeded(s.now())
-		return r, nil
+	answer, b := s.call(ctx, r, late)
+	if answer.err == nil {
+		br.succeeded(s.now())
+		return answer, nil
 	}
 	s.failures.Inc()
 	switch {
 	case errors.Is(ctx.Err(), context.DeadlineExceeded):
 		// The caller's own deadline, which may be anything: no proof against the
 		// server, but a reason to look.
-		s.suspect(b, name)
-	case ctx.Err() != nil:
-		// It has lost interest.
-	case blames(r.err):
-		s.failed(b, name, r.err)
+		s.suspect(br, r.name)
+	case errors.Is(answer.err, context.Canceled):
+		// The caller has lost interest.
+	case blames(answer.err):
+		s.failed(br, b, r.name, answer.err)
 	}
-	return r, r.err
+	return answer, answer.err
 }
 
-// call runs a script, within the timeout. It neither looks at the breaker nor tells it.
-//
-// A caller's deadline that is sooner than ours is kept. Who leads a batch does not look
-// for the cancellation of his context, which takes no longer than the timeout.
-func (s *server) call(ctx context.Context, sc *script, name string, args ...string) reply {
+// call is ask that neither looks at the breaker nor tells it.
+func (s *server) call(ctx context.Context, r request, late func(reply)) (reply, *batch) {
 	now := s.now()
 	ours := s.soon(now)
-	part := s.part(name)
+	part := s.part(r.name)
 	bs := s.batches[part]
 	bs.callers.Add(1)
 	defer bs.callers.Add(-1)
-	r := request{script: sc, name: name}
-	copy(r.args[:], args)
-	b, place := bs.join(r)
-	if place == 0 {
-		at, ok := ctx.Deadline()
-		if s.breakers[part].answered(now) && (!ok || time.Until(at) > s.timeout) {
-			bs.lead(ours, b, s)
-			return b.replies[0]
-		}
-		// There may be no connection: while somebody makes one, the client has others
-		// wait for it without looking at their contexts. Or this caller cannot wait as
-		// long as the others of his batch.
-		go bs.lead(ours, b, s)
+	var early <-chan struct{}
+	if at, ok := ctx.Deadline(); ok && time.Until(at) < s.timeout {
+		early = ctx.Done()
 	}
+	b, place := bs.join(r, ours)
+	if place == 0 && !s.leadHere(bs, b, early == nil && s.breakers[part].answered(now)) {
+		go bs.leadInTurn(b, s)
+	}
+	var err error
 	select {
 	case <-b.done:
-		return b.replies[place]
-	case <-ctx.Done():
-		return reply{err: ctx.Err()}
+		return b.replies[place], b
+	case <-early:
+		err = ctx.Err()
 	case <-ours.Done():
-		return reply{err: ours.Err()}
+		err = ours.Err()
+	}
+	if late != nil {
+		s.background(func() {
+			<-b.done
+			if answer := b.replies[place]; answer.err == nil {
+				late(answer)
+			}
+		})
+	}
+	return reply{err: err}, b
+}
+
+// leadHere leads a batch in the caller's goroutine, if it may and need not wait for a
+// slot. It may not if it cannot wait as long as the others of its batch, or if there may
+// be no connection: while somebody makes one, the client has others wait for it without
+// looking at their contexts.
+func (s *server) leadHere(bs *batches, b *batch, may bool) bool {
+	if !may {
+		return false
+	}
+	select {
+	case bs.slots <- struct{}{}:
+		bs.lead(b, s)
+		return true
+	default:
+		return false
+	}
+}
+
+// background runs f in a goroutine that close waits for, unless it was called before.
+func (s *server) background(f func()) {
+	s.running.Lock()
+	defer s.running.Unlock()
+	if s.stopped.Err() == nil {
+		s.goroutines.Go(f)
 	}
 }
 
@@ -162,7 +197,6 @@ func blames(err error) bool {
 	if !ok {
 		return !rueidis.IsParseErr(err)
 	}
-	code, _, _ := strings.Cut(answer.Error(), " ")
-	// A key with a value that is none of ours.
-	return code != "WEIR" && code != "WRONGTYPE"
+	// A key with a value that is none of ours. (Redis 6.2 puts such words after its own.)
+	return !strings.Contains(answer.Error(), "WEIR a value") && !strings.Contains(answer.Error(), "WRONGTYPE")
 }

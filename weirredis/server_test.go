@@ -1,6 +1,7 @@
 package weirredis
 
 import (
+	"context"
 	"testing"
 	"time"
 
@@ -29,6 +30,14 @@ func onServer(tb testing.TB, server *redistest.Server, q weir.Quota, opts ...Opt
 		tb.Fatal(err)
 	}
 	return l
+}
+
+// ask runs a script on the key of that name.
+func ask(l *Limiter, sc *script, name string, args ...string) reply {
+	r := request{script: sc, name: name}
+	copy(r.args[:], args)
+	answer, _ := l.server.call(context.Background(), r, nil)
+	return answer
 }
 
 // must is for calls that have no reason to fail.

@@ -2,6 +2,7 @@ package weirredis
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/weirhq/weir"
@@ -44,7 +45,12 @@ func (l *Limiter) wait(ctx context.Context, key string, m *meter, n, cost int64)
 	if hasDeadline {
 		patience = min(max(int64(left/time.Microsecond), 0), patience)
 	}
-	r, err := l.server.ask(ctx, reserveScript, l.prefix+key, m.intervalArg, m.toleranceArg, digits(cost), digits(patience))
+	resets := l.resets(key).Load()
+	r, err := l.server.ask(ctx, l.request(reserveScript, key, m.intervalArg, m.toleranceArg, digits(cost), digits(patience)), func(late reply) {
+		if late.more[0] == 1 {
+			l.leave(key, m, cost, late.more[1]+late.more[2], resets)
+		}
+	})
 	if err != nil {
 		return l.waitBack(ctx, key, n, err)
 	}
@@ -58,11 +64,20 @@ func (l *Limiter) wait(ctx context.Context, key string, m *meter, n, cost int64)
 		return nil
 	}
 	if err := sleep(ctx, micros(debt-m.tolerance)); err != nil {
-		// The place may be somebody's who still comes, however this context ended.
-		l.server.ask(context.WithoutCancel(ctx), leaveScript, l.prefix+key, m.intervalArg, digits(cost), digits(clock+debt))
+		l.leave(key, m, cost, clock+debt, resets)
 		return err
 	}
 	return nil
+}
+
+// leave gives a place back, that is in front of that theoretical arrival time, unless the
+// key was reset since: then it may stand there again, with others behind.
+func (l *Limiter) leave(key string, m *meter, cost, arrival int64, resets uint32) {
+	if l.resets(key).Load() != resets {
+		return
+	}
+	_, _ = l.server.ask(context.Background(), l.request(leaveScript, key, m.intervalArg, digits(cost), digits(arrival)), nil)
+	l.forget(key)
 }
 
 // waitBack is fallBack for Wait.
@@ -76,6 +91,10 @@ func (l *Limiter) waitBack(ctx context.Context, key string, n int64, cause error
 		err := l.local.Wait(ctx, key, n)
 		if err == nil {
 			l.owe(key, n)
+		}
+		if refused := new(weir.CostError); errors.As(err, &refused) {
+			// More than this process's share ever has; but not more than the quota.
+			return l.unavailable(key, cause)
 		}
 		return err
 	case openFallback:

@@ -1,5 +1,9 @@
 -- probe: interval. Writes what is there, to see whether the server would take it
--- (it does not when it is a replica, or out of memory). A debt of 0 says what no
--- value says, and is gone after a millisecond.
-redis.call('SET', key, struct.pack('<ddd', now, debt, interval), 'PXAT', string.format('%.0f', (now + debt) / 1000 + 0.5))
+-- (it does not when it is a replica, or out of memory). Where nothing is, a debt of 0
+-- says as much, for a millisecond. The interval plays no part.
+if value then
+	redis.call('SET', key, value, 'KEEPTTL')
+else
+	redis.call('SET', key, struct.pack('<ddd', now, 0, interval), 'PX', 1)
+end
 recounted = false
