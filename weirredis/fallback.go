@@ -201,5 +201,14 @@ func (s *server) settleSoon() {
 	})
 }
 
+// settleAll is settle for Close. It tries twice: a connection that a call waits on in vain
+// is closed, and takes those along that have just come to use it.
+func (s *server) settleAll(ctx context.Context) error {
+	if s.settle(ctx, s.up) == nil {
+		return nil
+	}
+	return s.settle(ctx, s.up)
+}
+
 // consumed is what the key has spent here and not earned back yet.
 func (lo *local) consumed(key string) int64 { return lo.Quota().Burst - lo.Peek(key).Remaining }

@@ -3,6 +3,7 @@ package weirredis
 import (
 	"context"
 	"fmt"
+	"math"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -146,6 +147,112 @@ func TestLeasesAdmitTheBurst(t *testing.T) {
 	}
 	if n := admitted.Load(); n != 2000 {
 		t.Errorf("%d admitted, of 2000; %d by lease", n, leased)
+	}
+}
+
+// A batch may be anything; it is never more than what there is.
+func TestLeaseLargerThanTheBurst(t *testing.T) {
+	if testing.Short() {
+		t.Skip("asks a server")
+	}
+	ctx := context.Background()
+	l := onServer(t, redistest.Start(t, redistest.Options{Clock: true}), weir.PerHour(200), WithLeases(math.MaxInt64, math.MaxInt64), WithRefusalCache(0))
+	admitted := 0
+	for range 300 {
+		if must(l.Allow(ctx, "k"))(t).Allowed {
+			admitted++
+		}
+	}
+	if s := l.Stats(); admitted != 200 || s.LeasedHere == 0 {
+		t.Errorf("%d admitted, %+v", admitted, s)
+	}
+}
+
+// A lease that comes after its caller could not wait any more is used by others.
+func TestLateLeaseIsHeld(t *testing.T) {
+	if testing.Short() {
+		t.Skip("asks a server")
+	}
+	ctx := context.Background()
+	server := redistest.Start(t, redistest.Options{Clock: true})
+	proxy := redistest.StartProxy(t, server.Addr())
+	l, err := New(connect(t, proxy.Addr()), weir.PerHour(1000), WithLeases(100, time.Hour), WithTimeout(10*time.Second), WithFallback(Closed()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	must(l.Allow(ctx, "k"))(t)
+	proxy.SetDelay(100 * time.Millisecond)
+	hasty, cancel := context.WithTimeout(ctx, 10*time.Millisecond)
+	defer cancel()
+	if _, err := l.Allow(hasty, "k"); err == nil {
+		t.Error("it waited")
+	}
+	for start := time.Now(); l.leased("k") == 0; time.Sleep(time.Millisecond) {
+		if time.Since(start) > 5*time.Second {
+			t.Fatal("the lease is lost")
+		}
+	}
+	proxy.SetDelay(0)
+	if n := l.leased("k"); n != 100 {
+		t.Errorf("%d are held: the caller has used none", n)
+	}
+	if err := l.Close(ctx); err != nil {
+		t.Fatal(err)
+	}
+	if n := must(onServer(t, server, weir.PerHour(1000)).Peek(ctx, "k"))(t).Remaining; n != 999 {
+		t.Errorf("%d remain", n)
+	}
+}
+
+// Many callers of one key and no room for a lease, or no time to keep it: nobody waits
+// for another one's until his time is over.
+func TestLeasesDoNotQueueCallers(t *testing.T) {
+	if testing.Short() {
+		t.Skip("asks a server")
+	}
+	server := redistest.Start(t, redistest.Options{})
+	proxy := redistest.StartProxy(t, server.Addr())
+	l, err := New(connect(t, proxy.Addr()), weir.PerHour(50), WithLeases(10, time.Millisecond), WithRefusalCache(0), WithTimeout(2*time.Second), WithFallback(Closed()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	proxy.SetDelay(20 * time.Millisecond) // 2 s for a hundred, one after the other
+	var wg sync.WaitGroup
+	for range 300 {
+		wg.Go(func() {
+			for range 2 {
+				if _, err := l.Allow(context.Background(), "k"); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	wg.Wait()
+	if s := l.Stats(); s.FellBack != 0 {
+		t.Errorf("%+v", s)
+	}
+}
+
+// What a Reset has forgiven is not given back as well.
+func TestLeaseIsNotReturnedAfterReset(t *testing.T) {
+	if testing.Short() {
+		t.Skip("asks a server")
+	}
+	ctx := context.Background()
+	server := redistest.Start(t, redistest.Options{Clock: true})
+	l := onServer(t, server, weir.PerHour(100), WithLeases(40, time.Hour))
+	other := onServer(t, server, weir.PerHour(100))
+	must(l.Allow(ctx, "k"))(t)
+	must(l.Allow(ctx, "k"))(t)
+	if err := l.Reset(ctx, "k"); err != nil {
+		t.Fatal(err)
+	}
+	must(other.AllowN(ctx, "k", 100))(t)
+	if err := l.Close(ctx); err != nil {
+		t.Fatal(err)
+	}
+	if n := must(other.Peek(ctx, "k"))(t).Remaining; n != 0 {
+		t.Errorf("%d remain", n)
 	}
 }
 

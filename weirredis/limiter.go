@@ -325,11 +325,11 @@ func (l *Limiter) Stats() Stats {
 }
 
 // Close gives back what is leased, charges what was admitted without the server, and
-// ends what goes on in the background, while ctx lasts. The Limiter must not be used any
-// more. Close it before the client. A Limiter that takes no leases and is not in an outage
+// ends what goes on in the background, while ctx lasts. The error is of what could not be
+// given back or charged. The Limiter must not be used any more. Close it before the client. A Limiter that takes no leases and is not in an outage
 // has nothing in the background, and may be dropped without it.
 func (l *Limiter) Close(ctx context.Context) error {
-	return errors.Join(l.endLeases(ctx), l.server.settle(ctx, l.server.up), l.server.close(ctx))
+	return errors.Join(l.endLeases(ctx), l.server.settleAll(ctx), l.server.close(ctx))
 }
 
 func (l *Limiter) endLeases(ctx context.Context) error {

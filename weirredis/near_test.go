@@ -6,6 +6,7 @@ import (
 	"sync"
 	"testing"
 	"time"
+	"unsafe"
 
 	"github.com/weirhq/weir"
 	"github.com/weirhq/weir/weirredis/redistest"
@@ -236,6 +237,19 @@ func TestNearShrinks(t *testing.T) {
 	if size := n.keys.Size(); size > 2001 {
 		t.Errorf("%d keys, of which 1,000 hold", size)
 	}
+}
+
+// A key may be a part of something large, which is not to be kept for it.
+func TestNearKeepsNoMoreThanTheKey(t *testing.T) {
+	n := newNear(10)
+	key := string(make([]byte, 1<<16))[:8]
+	n.refused(key, &refusal{until: time.Hour}, n.epoch(key).Load(), 0)
+	n.keys.Range(func(kept string, _ *known) bool {
+		if unsafe.StringData(kept) == unsafe.StringData(key) {
+			t.Error("the caller's string is kept")
+		}
+		return true
+	})
 }
 
 // Keys are kept, read, forgotten and swept by many at once.

@@ -147,5 +147,5 @@ func (p *PartitionLimiter) Close(ctx context.Context) error {
 	for _, l := range p.limiters {
 		errs = append(errs, l.endLeases(ctx))
 	}
-	return errors.Join(append(errs, p.server.settle(ctx, p.server.up), p.server.close(ctx))...)
+	return errors.Join(append(errs, p.server.settleAll(ctx), p.server.close(ctx))...)
 }
