@@ -71,9 +71,10 @@ func WithTimeout(d time.Duration) Option {
 
 // WithRefusalCache sets how long a refusal is believed without asking the server
 // again; by default 1 s, and 0 asks always. Nobody can admit a key before its
-// RetryAfter is over, so a refusal answered from here is the server's own, but for
-// one case: a Refund or Reset by another process is noticed up to maxAge late.
-// (One by this process is noticed at once, and so is a new quota.)
+// RetryAfter is over, so a refusal answered from here is the server's own, unless another
+// Limiter has given something back meanwhile: by a Refund or a Reset, a Wait that was
+// given up, or a lease that was returned. That is noticed up to maxAge late. (What this
+// one gives back is noticed at once, and so is a new quota.)
 //
 // Under an attack on a key the server then hears of it maxAge apart, and each time
 // that a request would fit. The cache holds 65,536 refused keys of at most 256 bytes.
@@ -95,9 +96,9 @@ func WithRefusalCache(maxAge time.Duration) Option {
 // What is leased has been spent on the server, so all processes together never spend
 // more than the quota; but a request may pass up to age after it was paid for: for
 // MaxIn(w) read MaxIn(w + age). It takes at most half of what a key has left. What one
-// process holds, others are refused, for at most age: batch requests for each other
-// process. A process that dies with a lease has spent it. A [Limiter.Reset] does not
-// call leases in.
+// process holds, others are refused, for at most age and as long as they believe the
+// refusal: up to batch requests for each holder. A process that dies with a lease has
+// spent it. A [Limiter.Reset] does not call in what other processes hold.
 func WithLeases(batch int64, age time.Duration) Option {
 	return func(c *config) error {
 		if batch < 2 {
@@ -130,7 +131,7 @@ func WithFallback(f Fallback) Option {
 // asking the server, and after what time, 100 ms by default, it first tries whether
 // the server is back. It tries by itself, one call at a time, at intervals that double
 // up to ten times retry; each is drawn from half to all of that, so that processes do
-// not come back in step. On a cluster this goes on for each 256 slots apart, since
+// not come back in step. On a cluster this goes on for each 64 slots apart, since
 // one of its servers may fail while others serve.
 func WithBreaker(failures int, retry time.Duration) Option {
 	return func(c *config) error {

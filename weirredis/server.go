@@ -129,6 +129,13 @@ func (s *server) call(ctx context.Context, r request, late func(reply)) (reply, 
 	case <-ours.Done():
 		err = ours.Err()
 	}
+	// Where the processor is busy, the answer may have come as well, and the choice been
+	// a matter of chance.
+	select {
+	case <-b.done:
+		return b.replies[place], b
+	default:
+	}
 	if late != nil {
 		s.background(func() {
 			<-b.done
