@@ -110,7 +110,7 @@ func TestExactThroughQuotaChanges(t *testing.T) {
 	var admitted [hot]atomic.Int64
 	var stop atomic.Bool
 	var done atomic.Int64
-	const enough = 60 // changes whose migrations must all have happened; a shard may pass one over that others overtake
+	const enough = 60 // changes that are counted on; a shard that is still at one may take two in one step
 	var setter sync.WaitGroup
 	setter.Go(func() {
 		for ; !stop.Load(); done.Add(1) {
