@@ -1,18 +1,15 @@
 package redisbench
 
 import (
-	"bytes"
-	"fmt"
-	"os"
 	"path/filepath"
-	"slices"
-	"strings"
+
+	"github.com/weirhq/weir/bench/figures"
 )
 
 // files are all files that are made from the report, by their path, but for the JSON
 // itself.
-func (r *Report) files(docs string) (map[string][]byte, error) {
-	files := map[string][]byte{filepath.Join(docs, "benchmarks-redis.md"): []byte(r.Markdown())}
+func (r *Report) files(docs string) (figures.Files, error) {
+	files := figures.Files{filepath.Join(docs, "benchmarks-redis.md"): []byte(r.Markdown())}
 	charts, err := r.Charts()
 	if err != nil {
 		return nil, err
@@ -30,15 +27,7 @@ func (r *Report) Write(docs string) error {
 	if err != nil {
 		return err
 	}
-	if err := os.MkdirAll(filepath.Join(docs, "benchmarks"), 0o755); err != nil {
-		return err
-	}
-	for path, text := range files {
-		if err := os.WriteFile(path, text, 0o644); err != nil {
-			return err
-		}
-	}
-	return nil
+	return files.Write()
 }
 
 // Check is an error that names the files which are not what Write would write.
@@ -47,17 +36,5 @@ func (r *Report) Check(docs string) error {
 	if err != nil {
 		return err
 	}
-	var differ []string
-	for path, want := range files {
-		if got, err := os.ReadFile(path); err != nil {
-			differ = append(differ, err.Error())
-		} else if !bytes.Equal(got, want) {
-			differ = append(differ, path+" is not what its JSON says")
-		}
-	}
-	slices.Sort(differ)
-	if len(differ) > 0 {
-		return fmt.Errorf("%s\nwrite them again with -render", strings.Join(differ, "\n"))
-	}
-	return nil
+	return files.Check()
 }

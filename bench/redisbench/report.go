@@ -1,11 +1,11 @@
 package redisbench
 
 import (
-	"encoding/json"
 	"fmt"
-	"os"
 	"path/filepath"
 	"time"
+
+	"github.com/weirhq/weir/bench/figures"
 )
 
 // A Report is one run of everything.
@@ -94,27 +94,8 @@ func (p Point) String() string {
 func ResultsFile(docs string) string { return filepath.Join(docs, "benchmarks", "redis.json") }
 
 // LoadFile reads a report from the file that [Report.Save] has written.
-func LoadFile(file string) (*Report, error) {
-	text, err := os.ReadFile(file)
-	if err != nil {
-		return nil, err
-	}
-	r := new(Report)
-	if err := json.Unmarshal(text, r); err != nil {
-		return nil, fmt.Errorf("%s: %w", file, err)
-	}
-	return r, nil
-}
+func LoadFile(file string) (*Report, error) { return figures.Load[Report](file) }
 
 // Save writes the report as JSON, always the same for the same report, and makes the
 // directory if it is not there.
-func (r *Report) Save(file string) error {
-	text, err := json.MarshalIndent(r, "", " ")
-	if err != nil {
-		return err
-	}
-	if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
-		return err
-	}
-	return os.WriteFile(file, append(text, '\n'), 0o644)
-}
+func (r *Report) Save(file string) error { return figures.Save(file, r) }

@@ -1,15 +1,14 @@
 package report
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 
+	"github.com/weirhq/weir/bench/figures"
 	"github.com/weirhq/weir/bench/tuning"
 )
 
@@ -52,7 +51,7 @@ func (r *Report) Replace(readme string) (string, error) {
 
 // files are all files that are made from the report, by their path, but for the
 // JSON itself.
-func (r *Report) files(docs, readme string) (map[string][]byte, error) {
+func (r *Report) files(docs, readme string) (figures.Files, error) {
 	text := r.Markdown()
 	switch tuned, err := tuning.Load(TuningFile(docs)); {
 	case err == nil:
@@ -60,7 +59,7 @@ func (r *Report) files(docs, readme string) (map[string][]byte, error) {
 	case !errors.Is(err, fs.ErrNotExist):
 		return nil, err
 	}
-	files := map[string][]byte{filepath.Join(docs, "benchmarks.md"): []byte(text)}
+	files := figures.Files{filepath.Join(docs, "benchmarks.md"): []byte(text)}
 	charts, err := r.Charts()
 	if err != nil {
 		return nil, err
@@ -89,15 +88,7 @@ func (r *Report) Write(docs, readme string) error {
 	if err != nil {
 		return err
 	}
-	if err := os.MkdirAll(filepath.Join(docs, "benchmarks"), 0o755); err != nil {
-		return err
-	}
-	for path, text := range files {
-		if err := os.WriteFile(path, text, 0o644); err != nil {
-			return err
-		}
-	}
-	return nil
+	return files.Write()
 }
 
 // Check is an error that names the files which are not what Write would write.
@@ -106,19 +97,7 @@ func (r *Report) Check(docs, readme string) error {
 	if err != nil {
 		return err
 	}
-	var differ []string
-	for path, want := range files {
-		if got, err := os.ReadFile(path); err != nil {
-			differ = append(differ, err.Error())
-		} else if !bytes.Equal(got, want) {
-			differ = append(differ, path+" is not what its JSON says")
-		}
-	}
-	slices.Sort(differ)
-	if len(differ) > 0 {
-		return fmt.Errorf("%s\nwrite them again with -render", strings.Join(differ, "\n"))
-	}
-	return nil
+	return files.Check()
 }
 
 // Writable is an error if the README has no place for the table.

@@ -4,11 +4,7 @@
 package report
 
 import (
-	"encoding/json"
-	"fmt"
-	"os"
-	"path/filepath"
-
+	"github.com/weirhq/weir/bench/figures"
 	"github.com/weirhq/weir/bench/subject"
 	"github.com/weirhq/weir/bench/workload"
 )
@@ -88,27 +84,8 @@ func (r *Report) has(load string) bool {
 }
 
 // LoadFile reads a report from the file that [Report.Save] has written.
-func LoadFile(file string) (*Report, error) {
-	text, err := os.ReadFile(file)
-	if err != nil {
-		return nil, err
-	}
-	r := new(Report)
-	if err := json.Unmarshal(text, r); err != nil {
-		return nil, fmt.Errorf("%s: %w", file, err)
-	}
-	return r, nil
-}
+func LoadFile(file string) (*Report, error) { return figures.Load[Report](file) }
 
 // Save writes the report as JSON, always the same for the same report, and makes
 // the directory if it is not there.
-func (r *Report) Save(file string) error {
-	text, err := json.MarshalIndent(r, "", " ")
-	if err != nil {
-		return err
-	}
-	if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
-		return err
-	}
-	return os.WriteFile(file, append(text, '\n'), 0o644)
-}
+func (r *Report) Save(file string) error { return figures.Save(file, r) }
