@@ -2,8 +2,8 @@ package redisbench
 
 import (
 	"context"
+	"math"
 	"os"
-	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -67,9 +67,16 @@ func TestSmoke(t *testing.T) {
 			t.Errorf("%s: %d failed: %s", where, result.Failed, result.Failure)
 		}
 	}
+	// At its best point: a run is so short that on a busy machine one may get no further than
+	// its first requests, which are calls for everybody.
 	commands := func(subject, load string) float64 {
-		i := slices.IndexFunc(results, func(r Result) bool { return r.Subject == subject && r.Load == load })
-		return results[i].Commands
+		least := math.Inf(1)
+		for _, r := range results {
+			if r.Subject == subject && r.Load == load {
+				least = min(least, r.Commands)
+			}
+		}
+		return least
 	}
 	if plain, kept := commands(weirPlain.Name, "attack"), commands(weirDefault.Name, "attack"); kept > plain/10 {
 		t.Errorf("under attack %v commands a decision with refusals kept, %v without", kept, plain)
