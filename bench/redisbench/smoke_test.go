@@ -57,7 +57,7 @@ func TestSmoke(t *testing.T) {
 			t.Errorf("%s: %s", where, result.Ended)
 		case result.decided() == 0 || result.PerSecond == 0 || result.P50 == 0:
 			t.Errorf("%s: %+v", where, result)
-		case s.Kind == Floor && result.Commands != 1:
+		case s.Kind == Floor && (result.Commands < 1 || result.Commands > 1.05): // a client may connect anew
 			t.Errorf("%s: %v commands a decision, want 1", where, result.Commands)
 		case s.Kind == Ours && result.FellBack == 0 && result.Check.Fault() != "":
 			t.Errorf("%s: %s", where, result.Check.Fault())
