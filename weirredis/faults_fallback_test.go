@@ -37,7 +37,7 @@ func TestFallbackLocalIsCharged(t *testing.T) {
 			defer client.Close()
 			health := &healthLog{}
 			opts := []weirredis.Option{
-				weirredis.WithPrefix(name + ":"), weirredis.WithTimeout(faultTimeout), weirredis.WithBreaker(1, faultRetry),
+				weirredis.WithPrefix(name + ":"), weirredis.WithTimeout(patience), weirredis.WithBreaker(1, faultRetry),
 				weirredis.WithFallback(weirredis.Local(c.processes)), weirredis.WithOnHealth(func(h weirredis.Health) { health.add(h, 0) }),
 			}
 			l := newLimiter(t, client, hourly, opts...)
