@@ -171,6 +171,32 @@ func TestBatchOutlivesItsFirst(t *testing.T) {
 	wg.Wait()
 }
 
+// A batch that has no turn is given up when the last one who waits for it does, not the
+// first.
+func TestBatchWaitsAsLongAsItsLast(t *testing.T) {
+	bs := newBatches()
+	for range maxUnderWay {
+		bs.slots <- struct{}{}
+	}
+	first, cancel := context.WithCancel(context.Background())
+	b, _ := bs.join(request{}, &deadline{Context: first})
+	go bs.leadInTurn(b, nil)
+	time.Sleep(20 * time.Millisecond) // it waits
+	last, stop := context.WithTimeout(context.Background(), 50*time.Millisecond)
+	defer stop()
+	if same, place := bs.join(request{}, &deadline{Context: last}); same != b || place != 1 {
+		t.Fatal("it was not open to join")
+	}
+	cancel()
+	<-b.done
+	if err := b.replies[1].err; err != context.DeadlineExceeded {
+		t.Errorf("it was given up with %v, want the error of the last", err)
+	}
+	if bs.waiting() {
+		t.Error("it is still open")
+	}
+}
+
 // waiting reports whether there is a batch to join.
 func (bs *batches) waiting() bool {
 	bs.mu.Lock()

@@ -86,6 +86,40 @@ func TestOneCutIsOneFailure(t *testing.T) {
 	}
 }
 
+// What counts as a failure of the server, and how often.
+func TestFailuresThatCount(t *testing.T) {
+	c := must(newConfig([]Option{WithBreaker(4, time.Hour)}))(t)
+	s := newServer(idleClient{}, c)
+	defer s.close(context.Background())
+	b := &s.breakers[0]
+	sent := func() *batch { return &batch{sent: s.now()} }
+	counted := func(when string, want int64) {
+		t.Helper()
+		if n := b.failures.Load(); n != want {
+			t.Errorf("%s: %d failures, want %d", when, n, want)
+		}
+	}
+	cut := []*batch{sent(), sent(), sent()}
+	for _, underWay := range cut {
+		s.failed(b, underWay, "weir:k", errors.New("EOF"))
+	}
+	counted("a connection that breaks under three batches", 1)
+	s.failed(b, sent(), "weir:k", errors.New("refused"))
+	counted("a batch that was sent later", 2)
+	late := sent()
+	for range 10 {
+		s.failed(b, late, "weir:k", context.DeadlineExceeded)
+	}
+	counted("a timeout of a batch of ten", 3)
+	if !s.up(0) {
+		t.Error("it is open already")
+	}
+	s.failed(b, sent(), "weir:k", context.DeadlineExceeded)
+	if s.up(0) {
+		t.Error("four in a row have not opened it")
+	}
+}
+
 // One that the caller's context ends is no failure of the server, and is counted like
 // any other: clients that hang up get nothing beside the quota.
 func TestCancellationIsNotLookedFor(t *testing.T) {
@@ -147,6 +181,40 @@ func TestForeignValueKeepsNoBreakerOpen(t *testing.T) {
 	}
 	if s := l.Stats(); s.Charged < 5 || s.Uncharged < 5 {
 		t.Errorf("%+v", s)
+	}
+}
+
+// What time has paid for meanwhile is not charged.
+func TestEarnedBackIsNotCharged(t *testing.T) {
+	if testing.Short() {
+		t.Skip("asks a server")
+	}
+	ctx := context.Background()
+	server := redistest.Start(t, redistest.Options{})
+	l, err := New(connect(t, server.Addr()), weir.Quota{Limit: 1000, Period: time.Second, Burst: 10}, WithTimeout(time.Second), WithBreaker(1, 10*time.Millisecond))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close(ctx)
+	server.Kill()
+	for range 10 {
+		must(l.Allow(ctx, "k"))(t)
+	}
+	if s := l.Stats(); s.Up() || s.FellBack != 10 || s.Admitted != 10 {
+		t.Fatalf("%+v", s)
+	}
+	time.Sleep(20 * time.Millisecond) // twice as long as it takes to earn them
+	server.Restart()
+	for start := time.Now(); !l.Stats().Up(); time.Sleep(time.Millisecond) {
+		if time.Since(start) > 5*time.Second {
+			t.Fatalf("%+v", l.Stats())
+		}
+	}
+	if s := l.Stats(); s.Charged != 0 {
+		t.Errorf("%+v", s)
+	}
+	if _, owed := l.local.owed.Load("k"); owed {
+		t.Error("it is still to be charged")
 	}
 }
 

@@ -290,8 +290,8 @@ func (l *Limiter) forget(key string) {
 	}
 }
 
-// Reset forgets what the key has consumed. It does not call in what processes have
-// leased of it. It blocks as AllowN does. If the server cannot be asked, the error is
+// Reset forgets what the key has consumed. It does not call in what has been leased of
+// it. It blocks as AllowN does. If the server cannot be asked, the error is
 // an [*UnavailableError].
 func (l *Limiter) Reset(ctx context.Context, key string) error {
 	l.resets(key).Add(1)
@@ -326,8 +326,9 @@ func (l *Limiter) Stats() Stats {
 
 // Close gives back what is leased, charges what was admitted without the server, and
 // ends what goes on in the background, while ctx lasts. The error is of what could not be
-// given back or charged. The Limiter must not be used any more. Close it before the client. A Limiter that takes no leases and is not in an outage
-// has nothing in the background, and may be dropped without it.
+// given back or charged. The Limiter must not be used any more. Close it before the
+// client. A Limiter that takes no leases and is not in an outage has nothing in the
+// background, and may be dropped without it.
 func (l *Limiter) Close(ctx context.Context) error {
 	return errors.Join(l.endLeases(ctx), l.server.settleAll(ctx), l.server.close(ctx))
 }

@@ -59,6 +59,30 @@ func TestRefusalsStayHome(t *testing.T) {
 	}
 }
 
+// A cost that can never be paid is asked for once, to tell what remains.
+func TestNeverStaysHome(t *testing.T) {
+	if testing.Short() {
+		t.Skip("asks a server")
+	}
+	ctx := context.Background()
+	server := redistest.Start(t, redistest.Options{})
+	l := onServer(t, server, weir.PerHour(10))
+	must(l.AllowN(ctx, "k", 4))(t)
+	must(l.AllowN(ctx, "k", 11))(t)
+	before := scriptCalls(t, server)
+	for _, n := range []int64{11, -1, 1 << 60} {
+		if d := must(l.AllowN(ctx, "k", n))(t); d.Allowed || d.RetryAfter != weir.Never || d.Remaining != 6 || d.Limit != 10 {
+			t.Errorf("%d: %+v", n, d)
+		}
+	}
+	if n := scriptCalls(t, server) - before; n != 0 || l.Stats().RefusedHere != 3 {
+		t.Errorf("%d calls, %+v", n, l.Stats())
+	}
+	if d := must(l.AllowN(ctx, "k", 6))(t); !d.Allowed {
+		t.Errorf("what can be paid: %+v", d)
+	}
+}
+
 // What a cheaper request may have, a refusal of a dearer one does not forbid.
 func TestRefusalIsOfACost(t *testing.T) {
 	if testing.Short() {

@@ -17,7 +17,7 @@ type server struct {
 	client rueidis.Client
 	config
 	base     time.Time
-	breakers []breaker // one, or one for each 256 slots of a cluster
+	breakers []breaker // one, or clusterParts
 
 	batches  []*batches // one for each breaker
 	deadline atomic.Pointer[deadline]
@@ -45,7 +45,7 @@ type server struct {
 
 // clusterParts is how many breakers a cluster has: each is for 64 of its 16,384 slots.
 // Where the slots of two masters meet, a part is of both, and its keys fail with
-// either: of three masters, 3 parts of 256.
+// either: with three masters, 2 parts of 256.
 const clusterParts = 256
 
 func newServer(client rueidis.Client, c config) *server {
