@@ -56,3 +56,14 @@ func (c *counters) keys() (sum int64) {
 	}
 	return sum
 }
+
+// chance is true for about one in 2^log of the ids, for others each time that the
+// calling goroutine's count has changed: for every id again and again, in whatever
+// turn keys come. It is cheaper than a random number.
+func (c *counters) chance(id uint64, log uint) bool {
+	const odd = 0x9E3779B97F4A7C15
+	s := c.mine()
+	mixed := uint64(s.admitted.Load()+s.refused.Load())*odd ^ id
+	mixed = (mixed ^ mixed>>32) * odd
+	return (mixed^mixed>>32)*odd>>(64-log) == 0
+}

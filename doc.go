@@ -53,10 +53,11 @@
 //
 // # Keys and memory
 //
-// A key is any string; its text is not kept. It is live until it is as if never
-// seen, and then takes no room for longer than until its table is next replaced.
-// No goroutine cleans up: tables are replaced, by bigger or smaller ones, as new
-// keys come.
+// A key is any string. It is live until it is as if never seen, and then takes no
+// room for longer than until its table is next replaced. No goroutine cleans up:
+// tables are replaced, by bigger or smaller ones, as new keys come. The text of a
+// key is not kept, but for up to 128 keys of 48 bytes at most, mostly such as are
+// asked for often: these are recognized by comparing, which is faster than hashing.
 //
 // Beyond n live keys, those with the least debt lose their slots. Under Strict
 // they, and all keys not in the table, are then taken to stand at the horizon:

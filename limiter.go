@@ -2,12 +2,10 @@ package weir
 
 import (
 	"sync"
+	"sync/atomic"
 	"time"
 
-	"github.com/cespare/xxhash/v2"
 	"github.com/puzpuzpuz/xsync/v3"
-
-	"github.com/weirhq/weir/internal/siphash"
 )
 
 // A Limiter limits each key to a quota. Make one with [New]. All methods may be
@@ -22,9 +20,10 @@ import (
 // a new key up to eleven times that when the migration is late or the memory
 // bound is reached; one that needs a new page of a table, which allocates 4 KiB
 // (0.5 to 5 µs); one that fills a table, which allocates its successor's page
-// table (10 to 20 µs); and at the memory bound, once in n/32 new
-// keys, one that looks at a sample of up to 8,192 keys (some 0.1 ms). A key with
-// a quota of its own costs one look-up in a map, which does not lock either.
+// table (10 to 20 µs); the first that has its key remembered, which allocates
+// 8 KiB; and at the memory bound, once in n/32 new keys, one that looks at a
+// sample of up to 8,192 keys (some 0.1 ms). A key with a quota of its own costs
+// one look-up in a map, which does not lock either.
 //
 // A key is known by its shard, which is its XXH64 cut down to their number, and
 // by 64 bits of SipHash-1-3 under a random key. Two of n live keys share a
@@ -33,6 +32,7 @@ import (
 // one shard.
 type Limiter struct {
 	k0, k1 uint64 // the key of the identity hash; random
+	memo   atomic.Pointer[memo]
 	store
 
 	own     *ownMap
@@ -91,6 +91,7 @@ func newLimiter(q Quota, cfg config) (*Limiter, error) {
 	}
 	l := &Limiter{own: newOwnMap(), sleepers: xsync.NewMapOf[ownKey, *sleepers]()}
 	l.k0, l.k1 = randomKey()
+	l.memo.Store(noMemo)
 	l.store.init(q, newClock(cfg.now, cfg.resolution), int64(cfg.maxKeys), cfg.overflow)
 	return l, nil
 }
@@ -250,22 +251,6 @@ func (l *Limiter) ClearKeyQuota(key string) {
 	l.clearKeyQuota(sh, id)
 }
 
-// locate finds the key's shard by XXH64 and its identity by SipHash. XXH64 must
-// not be the identity: anyone can compute keys that share all 64 bits of it,
-// under every seed, and would share a victim's budget.
-func (l *Limiter) locate(key string) (*shard, uint64) {
-	sh, _ := mulhi(xxhash.Sum64String(key), len(l.shards))
-	return &l.shards[sh], proper(siphash.Sum64(l.k0, l.k1, key))
-}
-
-// proper makes an id of a hash: two of 2^64 values are taken.
-func proper(hash uint64) uint64 {
-	if hash-1 >= sealed-1 { // vacant or sealed
-		hash ^= 1 << 32
-	}
-	return hash
-}
-
 // unread is the instant given to allow by those who want it to read the clock.
 const unread int64 = 0
 
@@ -280,9 +265,7 @@ const unread int64 = 0
 // the caller's next key, and fetches that too, while it waits for the memory of
 // this one: with a million keys in random order that is a third of the time.
 func (l *Limiter) allow(key string, n, at int64) (retryAfter time.Duration, limit, remaining int64, resetAfter time.Duration) {
-	home, _ := mulhi(xxhash.Sum64String(key), len(l.shards))
-	sh := &l.shards[home]
-	id := proper(siphash.Sum64(l.k0, l.k1, key))
+	sh, id := l.locate(key)
 	// The clock between hash and slot: measured to be the fastest order.
 	now := at
 	if at == unread {
@@ -309,8 +292,10 @@ func (l *Limiter) allow(key string, n, at int64) (retryAfter time.Duration, limi
 					return time.Duration(v.retryAfter), v.limit, v.remaining, time.Duration(v.resetAfter)
 				}
 				if s.tat.CompareAndSwap(tat, stands+nanos) {
+					// Between the two locked steps this is free; after both it would not be.
+					remaining = t.whole(latest - stands)
 					stripe.admitted.Add(1)
-					return 0, t.limit, t.whole(latest - stands), time.Duration(stands + nanos - now)
+					return 0, t.limit, remaining, time.Duration(stands + nanos - now)
 				}
 			}
 		}

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"runtime"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -321,9 +322,18 @@ func TestHotPathDoesNotAllocate(t *testing.T) {
 
 func TestIdleLimiterIsSmall(t *testing.T) {
 	for _, n := range []int{1, 1 << 20, math.MaxInt} {
-		l, _ := newTest(t, PerSecond(1), WithMaxKeys(n))
-		if s := l.Stats(); s.Bytes > 32<<10 {
-			t.Errorf("%d keys: an idle limiter takes %d bytes", n, s.Bytes)
+		const limiters = 50
+		var all [limiters]*Limiter
+		var before, after runtime.MemStats
+		runtime.GC()
+		runtime.ReadMemStats(&before)
+		for i := range all {
+			all[i], _ = newTest(t, PerSecond(1), WithMaxKeys(n))
+		}
+		runtime.ReadMemStats(&after)
+		took := int64(after.TotalAlloc-before.TotalAlloc) / limiters
+		if s := all[0].Stats(); s.Bytes > 32<<10 || took > 32<<10 || s.Bytes > took {
+			t.Errorf("%d keys: an idle limiter takes %d bytes, and says %d", n, took, s.Bytes)
 		}
 	}
 }

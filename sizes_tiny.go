@@ -8,4 +8,7 @@ const (
 	linesPerSegment = 2
 	linesPerStep    = 1
 	maxProbe        = 2
+
+	memoLog  = 1
+	learnLog = 0
 )

@@ -30,6 +30,9 @@ func (l *Limiter) Stats() Stats {
 		s.Admitted += l.counters.stripes[i].admitted.Load()
 		s.Refused += l.counters.stripes[i].refused.Load()
 	}
+	if m := l.memo.Load(); m != noMemo {
+		s.Bytes += int64(unsafe.Sizeof(*m))
+	}
 	now := l.clock.exact()
 	for i := range l.shards {
 		keys, bytes := l.survey(&l.shards[i], now)

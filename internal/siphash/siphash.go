@@ -44,11 +44,11 @@ func Sum64(k0, k1 uint64, s string) uint64 {
 	if n >= 8 {
 		// The last 8 bytes, less those that belong to the word before: shift out 8 - n mod 8 bytes, of which there may
 		// be 8, and shifting by 64 at once costs a compare in Go.
-		last |= load64(s[n-8:]) >> 8 >> (uint(7-n&7) * 8 & 63)
-		word := load64(s)
+		last |= Load64(s[n-8:]) >> 8 >> (uint(7-n&7) * 8 & 63)
+		word := Load64(s)
 		v3 ^= word
 		for len(s) >= 16 {
-			next := load64(s[8:])
+			next := Load64(s[8:])
 			s = s[8:]
 			v0, v1, v2, v3 = round(v0, v1, v2, v3, next)
 			v0 ^= word
@@ -59,7 +59,7 @@ func Sum64(k0, k1 uint64, s string) uint64 {
 	} else {
 		// Fewer than 8 bytes: the loads overlap, and a byte loaded twice lands twice in the same place.
 		if n >= 4 {
-			last |= load32(s) | load32(s[n-4:])<<(uint(n-4)*8&63)
+			last |= Load32(s) | Load32(s[n-4:])<<(uint(n-4)*8&63)
 		} else if n > 0 {
 			last |= uint64(s[0]) | uint64(s[n>>1])<<(uint(n>>1)*8&63) | uint64(s[n-1])<<(uint(n-1)*8&63)
 		}
@@ -98,15 +98,15 @@ func round(v0, v1, v2, v3, next uint64) (uint64, uint64, uint64, uint64) {
 	return v0, v1, v2, v3
 }
 
-// load64 returns the first 8 bytes of s, little-endian.
-func load64(s string) uint64 {
+// Load64 returns the first 8 bytes of s, little-endian, on every architecture. There must be as many.
+func Load64(s string) uint64 {
 	_ = s[7]
 	return uint64(s[0]) | uint64(s[1])<<8 | uint64(s[2])<<16 | uint64(s[3])<<24 |
 		uint64(s[4])<<32 | uint64(s[5])<<40 | uint64(s[6])<<48 | uint64(s[7])<<56
 }
 
-// load32 returns the first 4 bytes of s, little-endian.
-func load32(s string) uint64 {
+// Load32 returns the first 4 bytes of s, little-endian, on every architecture. There must be as many.
+func Load32(s string) uint64 {
 	_ = s[3]
 	return uint64(uint32(s[0]) | uint32(s[1])<<8 | uint32(s[2])<<16 | uint32(s[3])<<24)
 }

@@ -22,10 +22,14 @@ var operationBugs = []Bug{
 		if !found {
 			if t.void() {`}}},
 	{"xxhash-decides", "XXH64 places a key and is never its identity", Unit, []Edit{
-		{"limiter.go", `return &l.shards[sh], proper(siphash.Sum64(l.k0, l.k1, key))`,
-			`return &l.shards[sh], proper(siphash.Sum64(0, 0, "") ^ xxhash.Sum64String(key))`},
-		{"limiter.go", `id := proper(siphash.Sum64(l.k0, l.k1, key))`,
-			`id := proper(siphash.Sum64(0, 0, "") ^ xxhash.Sum64String(key))`}}},
+		{"memo.go", `return shard, proper(siphash.Sum64(l.k0, l.k1, key))`,
+			`return shard, proper(siphash.Sum64(0, 0, "") ^ xxhash.Sum64String(key))`}}},
+	{"memo-by-its-ends", "the memo answers for the whole key", Unit, []Edit{{"memo.go",
+		` && (len(key) <= 16 || e.holds(key))`, ``}}},
+	{"memo-torn", "the memo answers from one writing", Unit, []Edit{{"memo.go",
+		` && e.head.Load() == head {`, ` {`}}},
+	{"memo-two-writers", "an entry of the memo has one writer at a time", Unit, []Edit{{"memo.go",
+		`head&memoLength == memoWriting || `, ``}}},
 	{"peek-stops-at-unwritten", "Peek goes on past a frozen slot that was never written", Schedules, []Edit{{"operation.go",
 		`final = w < 0
 `, `final = w < 0 && w != frozen

@@ -34,7 +34,7 @@ func TestPlantsFit(t *testing.T) {
 }
 
 func TestPlantsThatDoNotFit(t *testing.T) {
-	for _, source := range []string{"package weir\n", hashing + hashing} {
+	for _, source := range []string{"package weir\n", locating + locating} {
 		dir := t.TempDir()
 		if err := os.WriteFile(filepath.Join(dir, hotFile), []byte(source), 0o644); err != nil {
 			t.Fatal(err)

@@ -83,7 +83,7 @@ func exemplary() Run {
 	return Run{
 		Date: "2026-01-31", Go: "go1.26.0", System: "linux/amd64", Cores: 2, Count: 5, Command: "go test -bench .",
 		Medians: map[string]map[string]float64{
-			floor: hot(40), floorKeyed: hot(45), exactAdmitted: hot(50), exactRefused: hot(50), coarseAdmit: hot(24), coarseRefused: hot(24),
+			floor: hot(40), floorCounted: hot(45), exactAdmitted: hot(50), exactRefused: hot(50), coarseAdmit: hot(24), coarseRefused: hot(24),
 			refusedOnOne: hot(36), refusedOnTwo: hot(20),
 			millionArray: hot(400), millionWeir: hot(440),
 			floodStrict:  {nsPerOp: 880, "B/maxkey": 64, "raises": 50},

@@ -10,7 +10,7 @@ import (
 // The benchmarks that the table quotes, by their names in a Run.
 const (
 	floor         = "Floor"
-	floorKeyed    = "FloorKeyed"
+	floorCounted  = "FloorCounted"
 	exactAdmitted = "Allow/clock=exact/outcome=admitted"
 	exactRefused  = "Allow/clock=exact/outcome=refused"
 	coarseAdmit   = "Allow/clock=coarse/outcome=admitted"
@@ -30,7 +30,7 @@ const (
 )
 
 // Bench is a pattern for go test -bench that covers all of them and no more.
-const Bench = "^Benchmark(Floor|FloorKeyed|Allow|RefusedParallel|MillionKeys|Flood|Grow|Memory)$"
+const Bench = "^Benchmark(Floor|FloorCounted|Allow|RefusedParallel|MillionKeys|Flood|Grow|Memory)$"
 
 const (
 	nsPerOp     = "ns/op"
@@ -119,8 +119,8 @@ var rows = []row{
 	{"floor: one clock read, one XXH64, one CAS", func(f *reader) (string, string, string, bool) {
 		return nanos(f.get(floor, nsPerOp)), "", "", true
 	}},
-	{"the floor, a SipHash-1-3 and an exact count: what a promise of weir stands on, without a table", func(f *reader) (string, string, string, bool) {
-		ns := f.get(floorKeyed, nsPerOp)
+	{"the floor and an exact count: what every decision owes to `Stats`, without a table", func(f *reader) (string, string, string, bool) {
+		ns := f.get(floorCounted, nsPerOp)
 		return nanos(ns), fmt.Sprintf("%.2f × floor", ns/f.get(floor, nsPerOp)), "", true
 	}},
 	times("`Allow` on a hot key, admitted", exactAdmitted, floor, "floor", 1.25, true),
