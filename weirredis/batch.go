@@ -1,13 +1,10 @@
 package weirredis
 
 import (
-	"context"
 	"runtime"
 	"sync"
 	"sync/atomic"
 	"time"
-
-	"github.com/redis/rueidis"
 )
 
 // batches sends requests together that are asked for while others are under way.
@@ -16,8 +13,7 @@ import (
 // one request a write, or two: two thirds of its time, and a third of the server's, go
 // into system calls. Here no more than a few batches are under way; who comes meanwhile
 // joins the next one, whose first member sends it when a batch is through. So a single
-// caller never waits, and many callers share their writes. Requests of one batch for the
-// same key, at the same cost, are one call.
+// caller never waits, and many callers share their writes, and their calls: see call.
 type batches struct {
 	slots   chan struct{} // one taken by each batch under way
 	callers atomic.Int64  // in call
@@ -83,7 +79,7 @@ func (bs *batches) lead(b *batch, s *server) {
 	last := bs.close(b)
 	b.replies = make([]reply, len(b.requests))
 	b.sent = s.now()
-	s.calls.Add(int64(b.send(last, s.client)))
+	s.calls.Add(int64(b.send(last, s.client, &s.apart)))
 	close(b.done)
 }
 
@@ -112,84 +108,6 @@ func (bs *batches) leadInTurn(b *batch, s *server) {
 			}
 			close(b.done)
 			return
-		}
-	}
-}
-
-// send runs the requests of a batch, those that are alike in one call. It returns the
-// number of calls.
-func (b *batch) send(ctx context.Context, client rueidis.Client) int {
-	if len(b.requests) == 1 {
-		b.replies[0] = b.requests[0].run(ctx, client)
-		return 1
-	}
-	calls := b.merged()
-	commands := make(rueidis.Commands, len(calls))
-	for i, c := range calls {
-		commands[i] = c.request.command(client, false)
-	}
-	var whole rueidis.Commands // of scripts that the server does not know
-	var again []*mergedCall
-	for i, result := range client.DoMulti(ctx, commands...) {
-		if unknown(result) {
-			whole = append(whole, calls[i].request.command(client, true))
-			again = append(again, &calls[i])
-			continue
-		}
-		b.tell(&calls[i], parse(result))
-	}
-	if len(whole) > 0 {
-		for i, result := range client.DoMulti(ctx, whole...) {
-			b.tell(again[i], parse(result))
-		}
-	}
-	return len(calls)
-}
-
-// A merged call is for one request of a batch, or for several that are alike.
-type mergedCall struct {
-	request request
-	places  []int // in the batch
-}
-
-func (b *batch) merged() []mergedCall {
-	calls := make([]mergedCall, 0, len(b.requests))
-	places := make([]int, len(b.requests)) // of which those of single calls are slices
-	alike := make(map[request]int, len(b.requests))
-	for i, r := range b.requests {
-		places[i] = i
-		if at, ok := alike[r]; ok && r.script == allowScript {
-			calls[at].places = append(calls[at].places, i)
-			continue
-		}
-		alike[r] = len(calls)
-		calls = append(calls, mergedCall{r, places[i : i+1 : i+1]})
-	}
-	for i := range calls {
-		if n := len(calls[i].places); n > 1 {
-			calls[i].request.script = severalScript
-			calls[i].request.args[3] = digits(int64(n))
-		}
-	}
-	return calls
-}
-
-// tell gives the members of a call their replies. Of several that are alike, those who
-// came first are admitted, as if they had been decided one after the other.
-func (b *batch) tell(c *mergedCall, r reply) {
-	if len(c.places) == 1 || r.err != nil {
-		for _, place := range c.places {
-			b.replies[place] = r
-		}
-		return
-	}
-	admitted, debt := r.more[0], r.more[1]
-	cost := number(c.request.args[2])
-	for i, place := range c.places {
-		if behind := admitted - int64(i); behind > 0 {
-			b.replies[place].n = debt - (behind-1)*cost
-		} else {
-			b.replies[place].n = -1 - debt
 		}
 	}
 }

@@ -8,8 +8,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/redis/rueidis"
-
 	"github.com/weirhq/weir"
 	"github.com/weirhq/weir/weirredis/redistest"
 )
@@ -31,7 +29,7 @@ func TestBatchMergesWhatIsAlike(t *testing.T) {
 	}}
 	b.replies = make([]reply, len(b.requests))
 	ctx := context.Background()
-	if calls := b.send(ctx, l.server.client); calls != 5 {
+	if calls := b.send(ctx, l.server.client, &l.server.apart); calls != 4 { // cost 3, cost 1, and two peeks
 		t.Errorf("%d calls", calls)
 	}
 	// a: three of cost 3, then nine are spent and one of cost 1 fits; the last of cost 3
@@ -44,41 +42,6 @@ func TestBatchMergesWhatIsAlike(t *testing.T) {
 		}
 		if b.replies[i].n != want || b.replies[i].err != nil {
 			t.Errorf("request %d: %+v, want %d", i, b.replies[i], want)
-		}
-	}
-}
-
-// multis counts the batches that a client is given.
-type multis struct {
-	rueidis.Client
-	n *int
-}
-
-func (m multis) DoMulti(ctx context.Context, commands ...rueidis.Completed) []rueidis.RedisResult {
-	*m.n++
-	return m.Client.DoMulti(ctx, commands...)
-}
-
-// Scripts that the server does not know are sent whole together, not one after the other.
-func TestBatchOfUnknownScripts(t *testing.T) {
-	if testing.Short() {
-		t.Skip("asks a server")
-	}
-	server := redistest.Start(t, redistest.Options{Clock: true})
-	l := onServer(t, server, weir.PerHour(10))
-	m := l.meter.Load()
-	b := &batch{}
-	for i := range 100 {
-		b.requests = append(b.requests, l.request(allowScript, fmt.Sprint("key ", i), m.intervalArg, m.toleranceArg, digits(m.interval)))
-	}
-	b.replies = make([]reply, len(b.requests))
-	sent := 0
-	if calls := b.send(context.Background(), multis{l.server.client, &sent}); calls != 100 || sent != 2 {
-		t.Errorf("%d calls, in %d batches", calls, sent)
-	}
-	for i, r := range b.replies {
-		if r.n != m.interval || r.err != nil {
-			t.Errorf("request %d: %+v", i, r)
 		}
 	}
 }

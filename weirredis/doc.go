@@ -8,7 +8,7 @@
 // It is the same algorithm, with the same operations and the same [weir.Decision], but
 // each key's theoretical arrival time is on the server, and one Lua script an operation
 // moves it there, by that server's clock. So all machines together admit what the quota
-// says, to the microsecond: with one call, one key a call, and whole numbers only.
+// says, to the microsecond: with one call, and whole numbers only.
 //
 // What that costs, what else differs from [weir.Limiter], and what happens while the
 // server is gone, is in docs/redis.md of the repository.

@@ -45,6 +45,34 @@ func Example() {
 	// false 1
 }
 
+// On the same machine as the server, one caller at a time.
+func ExampleBusyPoll() {
+	addr, stop := exampleServer()
+	defer stop()
+
+	poll, err := weirredis.NewBusyPoll(50 * time.Microsecond)
+	if err != nil {
+		log.Fatal(err)
+	}
+	client, err := rueidis.NewClient(rueidis.ClientOption{
+		InitAddress:           []string{addr},
+		DialCtxFn:             poll.Dial,
+		DisableAutoPipelining: true,
+	})
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer client.Close()
+	limiter, err := weirredis.New(client, weir.PerMinute(300), weirredis.WithBusyPoll(poll))
+	if err != nil {
+		log.Fatal(err)
+	}
+	d, _ := limiter.Allow(context.Background(), "business:42")
+	fmt.Println(d.Allowed, d.Remaining)
+	// Output:
+	// true 299
+}
+
 // Many processes take requests of a busy key in slices of 50, which they decide by
 // themselves; and while there is no server, each of 20 goes by its share.
 func ExampleNew() {

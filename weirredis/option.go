@@ -8,16 +8,18 @@ import (
 type Option func(*config) error
 
 type config struct {
-	prefix   string
-	timeout  time.Duration
-	refusals time.Duration // how long a refusal is believed; 0: not at all
-	batch    int64         // of a lease; 0: none are taken
-	leaseAge time.Duration
-	fallback Fallback
-	failures int           // in a row that open the breaker
-	retry    time.Duration // from opening it to the first probe
-	onHealth func(Health)
-	maxKeys  int // that the refusals, the leases, and the debts to be charged may each take up
+	prefix    string
+	keysApart bool
+	busyPoll  *BusyPoll // nil if there is none
+	timeout   time.Duration
+	refusals  time.Duration // how long a refusal is believed; 0: not at all
+	batch     int64         // of a lease; 0: none are taken
+	leaseAge  time.Duration
+	fallback  Fallback
+	failures  int           // in a row that open the breaker
+	retry     time.Duration // from opening it to the first probe
+	onHealth  func(Health)
+	maxKeys   int // that the refusals, the leases, and the debts to be charged may each take up
 }
 
 // longest is a time that can be added to any other: a century.
@@ -51,6 +53,19 @@ func newConfig(opts []Option) (config, error) {
 func WithPrefix(prefix string) Option {
 	return func(c *config) error {
 		c.prefix = prefix
+		return nil
+	}
+}
+
+// WithKeysApart has each call be for one key. By default requests for several keys of
+// one quota, made at the same time, share a call where the client speaks to one server:
+// it decides nearly twice as many a second then. On a cluster, whose servers have different keys,
+// keys are apart anyway; so they are from the first time that a server says that it has
+// not all of them. Give this option where neither is seen: behind a proxy that spreads
+// keys over servers and sends each call where its first key is.
+func WithKeysApart() Option {
+	return func(c *config) error {
+		c.keysApart = true
 		return nil
 	}
 }

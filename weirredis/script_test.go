@@ -54,6 +54,9 @@ func (s *steps) quota() weir.Quota {
 	return weir.Quota{Limit: limit, Period: time.Duration(interval*limit) * time.Microsecond, Burst: max(burst, 1)}
 }
 
+// together are the keys of requests made at the same time; the first is that of all others.
+var together = [3]string{"key", "another key", "a third key"}
+
 // compare runs the steps on both, and reports the first difference.
 func compare(tb testing.TB, server *redistest.Server, prefix string, s *steps) {
 	tb.Helper()
@@ -84,18 +87,22 @@ func compare(tb testing.TB, server *redistest.Server, prefix string, s *steps) {
 		case 3:
 			n = 1 + n%64
 			cost := m.interval * (1 + n%min(m.burst, 7))
-			r := ask(l, severalScript, l.prefix+"key", m.intervalArg, m.toleranceArg, digits(cost), digits(n))
-			if r.err != nil {
-				tb.Fatal(r.err)
+			// Together, on one key or on three; each reply is as if they were one by one.
+			b := &batch{replies: make([]reply, n)}
+			keys := make([]string, n)
+			for i := range n {
+				keys[i] = together[i*n%3]
+				b.requests = append(b.requests, l.request(allowScript, keys[i], m.intervalArg, m.toleranceArg, digits(cost)))
 			}
-			admitted := int64(0)
-			for range n {
-				if model.AllowN("key", cost/m.interval).Allowed {
-					admitted++
+			b.send(ctx, l.server.client, &l.server.apart)
+			for i, r := range b.replies {
+				d := model.AllowN(keys[i], cost/m.interval)
+				want := d.ResetAfter.Microseconds()
+				if !d.Allowed {
+					want = -1 - want
 				}
+				differ(fmt.Sprintf("%d. of %d together, of cost %d, on %s: %v", i, n, cost/m.interval, keys[i], r.err), r.n, want)
 			}
-			differ(fmt.Sprintf("%d at once of cost %d", n, cost/m.interval), r.more[0], admitted)
-			differ("and the debt", micros(r.more[1]), model.Peek("key").ResetAfter)
 		case 4:
 			n -= 5
 			if err := l.Refund(ctx, "key", n); err != nil {
@@ -114,7 +121,9 @@ func compare(tb testing.TB, server *redistest.Server, prefix string, s *steps) {
 		}
 		differ("Peek", must(l.Peek(ctx, "key"))(tb), model.Peek("key"))
 	}
-	server.Do("DEL", prefix+"key")
+	for _, key := range together {
+		server.Do("DEL", prefix+key)
+	}
 }
 
 // restart keeps the clock of a server below 2^52 µs, whatever a test does to it.

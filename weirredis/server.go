@@ -17,7 +17,8 @@ type server struct {
 	client rueidis.Client
 	config
 	base     time.Time
-	breakers []breaker // one, or clusterParts
+	apart    atomic.Bool // each key is to have a call of its own
+	breakers []breaker   // one, or clusterParts
 
 	batches  []*batches // one for each breaker
 	deadline atomic.Pointer[deadline]
@@ -54,6 +55,7 @@ func newServer(client rueidis.Client, c config) *server {
 	if client.Mode() == rueidis.ClientModeCluster {
 		s.breakers = make([]breaker, clusterParts)
 	}
+	s.apart.Store(len(s.breakers) > 1 || c.keysApart)
 	for range s.breakers {
 		s.batches = append(s.batches, newBatches())
 	}
@@ -112,6 +114,8 @@ func (s *server) call(ctx context.Context, r request, late func(reply)) (reply, 
 	bs := s.batches[part]
 	bs.callers.Add(1)
 	defer bs.callers.Add(-1)
+	s.busyPoll.began()
+	defer s.busyPoll.ended()
 	var early <-chan struct{}
 	if at, ok := ctx.Deadline(); ok && time.Until(at) < s.timeout {
 		early = ctx.Done()

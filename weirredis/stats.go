@@ -18,7 +18,7 @@ type Stats struct {
 	Uncharged int64 // admissions by Local that will not be: more keys than are remembered
 
 	// The following are of all Limiters of a PartitionLimiter together.
-	Calls    int64 // to the server; one may be for several requests that are alike
+	Calls    int64 // to the server; one may be for several requests that were made at once
 	Failures int64 // requests of any kind, Refund and Reset included, that got no answer
 	Down     int64 // breakers that are open: 0 or 1, or on a cluster up to 64
 }

@@ -1,6 +1,6 @@
--- What every script begins with: it reads the clock and the key.
+-- What is said of key by value, what the server has of it.
 --
--- A key's value is three whole numbers: written, debt, interval. At the instant
+-- A value is three whole numbers: written, debt, interval. At the instant
 -- written (microseconds of the server's clock) the key stood debt microseconds
 -- ahead of it, at a price of interval microseconds a request. Its theoretical
 -- arrival time is written + debt. A key that is not there has no debt. They are
@@ -15,22 +15,22 @@
 --     debt                             ≤ 2^52 = longest; what allow admits, ≤ tolerance
 --     debt + cost                      ≤ 2^52 + 2^51
 --     now + debt, the arrival time     ≤ 2^53
-local key = KEYS[1]
-local interval = tonumber(ARGV[1])
-local longest = 4503599627370496
-local time = redis.call('TIME')
-local now = time[1] * 1000000 + time[2]
 local debt = 0
 local recounted = false -- the debt is to be written down as it now stands
-local value = redis.call('GET', key)
 if value then
 	if #value ~= 24 then
 		return redis.error_reply('WEIR a value of ' .. #value .. ' bytes: it must be of 24, as weir writes them')
 	end
 	local written, price
-	written, debt, price = struct.unpack('<ddd', value)
+	written, debt, price = parse('<ddd', value)
+	if not (debt >= 0 and debt <= longest and price >= 1) then
+		return redis.error_reply('WEIR a value of ' .. #value .. ' bytes that are no debt: it must be as weir writes them')
+	end
 	if now >= written then
-		debt = math.max(debt - (now - written), 0)
+		debt = debt - (now - written)
+		if debt < 0 then
+			debt = 0
+		end
 	else
 		-- The clock has stepped back, or another server has taken over whose clock
 		-- is behind. What was owed is owed still, from now on: nobody is forgiven
