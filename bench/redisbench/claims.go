@@ -55,8 +55,10 @@ func (r *Report) claims() []claim {
 	}
 	plain := weirPlain.Name
 	beside(plain, "hot", "no shortcuts, one key, one caller", 1, 1.3)
+	beside(weirBusy.Name, "hot", "the same, busy poll", 1, 1.3)
 	beside(plain, "hot", "no shortcuts, one key, 32 callers", 32, 3)
 	beside(plain, "random", "no shortcuts, keys at random, one caller", 1, 1.3)
+	beside(weirBusy.Name, "random", "the same, busy poll", 1, 1.3)
 	beside(plain, "random", "no shortcuts, keys at random, 32 callers", 32, 3)
 	beside(weirDefault.Name, "attack", "under attack, 32 callers", 32, 50)
 	if c := r.cell(weirDefault.Name, "attack", Point{1, 32}); c != nil && c.Refused > 0 {

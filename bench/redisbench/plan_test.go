@@ -41,7 +41,7 @@ func TestRound(t *testing.T) {
 				t.Errorf("round %d has %v %d times", round, j, n)
 			}
 		}
-		if floors, limiters, points := 4, 9, 8; len(times) != floors*points+limiters*(points+4+points) {
+		if floors, limiters, points := 4, 10, 8; len(times) != floors*points+limiters*(points+4+points) {
 			t.Errorf("%d jobs in a round", len(times))
 		}
 	}

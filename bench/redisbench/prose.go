@@ -5,6 +5,8 @@ const (
 	setupText = `All ask one server, in one run. Its processor time and theirs come from the same cores, so a client that takes less leaves more
 to the server. A run is one subject under one load at one point, in processes of its own; all subjects follow each other at a
 point, and who is first goes round. The time of a single caller is divided between four processes a round. *Callers* ask one request after another; *10 × 8* are ten processes with eight callers each.
+*Busy poll* is a matter of the connection: it looks for the answer instead of sleeping, while one caller waits and no more. Any client
+with such connections would gain as much.
 `
 
 	glanceText = `Decisions a second, and commands that the server ran for a decision, those that its scripts run included. In *italics*: a call

@@ -62,7 +62,7 @@ func (s Subject) Version() string { return subject.Subject{Module: s.Module}.Ver
 func All() []Subject {
 	return []Subject{
 		rueidisPing, rueidisEval, goRedisPing, goRedisEval,
-		weirPlain, weirDefault, weirLeases,
+		weirPlain, weirBusy, weirDefault, weirLeases,
 		redisRate, redisRatePipelined, throttledGoRedis, throttledRedigo, ulule, sethvargo,
 	}
 }

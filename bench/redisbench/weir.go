@@ -31,6 +31,11 @@ var (
 		Name: "weirredis, no shortcuts", Module: weirModule, Client: viaRueidis, Counts: "GCRA", Space: "weir", Kind: Ours,
 		New: func(e Env) (Limiter, error) { return newWeir(e, weirredis.WithRefusalCache(0)) },
 	}
+	weirBusy = Subject{
+		Name: "weirredis, no shortcuts, busy poll", Module: weirModule, Space: "weir", Kind: Ours, Counts: "GCRA",
+		Client: "rueidis without its pipelining, connections by weirredis.BusyPoll",
+		New:    newBusyWeir,
+	}
 	weirDefault = Subject{
 		Name: "weirredis", Module: weirModule, Client: viaRueidis, Counts: "GCRA; refusals are kept in the process", Space: "weir", Kind: Ours,
 		New: func(e Env) (Limiter, error) { return newWeir(e) },
@@ -52,6 +57,27 @@ func newWeir(e Env, opts ...weirredis.Option) (*weirLimiter, error) {
 	if err != nil {
 		return nil, err
 	}
+	return newWeirOver(client, e, opts...)
+}
+
+// busyPoll is one round trip here, or two.
+const busyPoll = 50 * time.Microsecond
+
+func newBusyWeir(e Env) (Limiter, error) {
+	poll, err := weirredis.NewBusyPoll(busyPoll)
+	if err != nil {
+		return nil, err
+	}
+	client, err := rueidis.NewClient(rueidis.ClientOption{
+		InitAddress: []string{e.Addr}, DisableCache: true, DialCtxFn: poll.Dial, DisableAutoPipelining: true,
+	})
+	if err != nil {
+		return nil, err
+	}
+	return newWeirOver(client, e, weirredis.WithRefusalCache(0), weirredis.WithBusyPoll(poll))
+}
+
+func newWeirOver(client rueidis.Client, e Env, opts ...weirredis.Option) (*weirLimiter, error) {
 	l, err := weirredis.New(client, e.Quota, append(opts, weirredis.WithTimeout(ourTimeout))...)
 	if err != nil {
 		client.Close()
