@@ -80,7 +80,17 @@ func (r *Runner) BuildAll() (err error) {
 
 // build makes the test binary of the root package with the trial in it.
 func (r *Runner) build(t Trial) (binary string, err error) {
-	src := filepath.Join(r.dir, t.Name)
+	src, err := r.copy(t)
+	if err != nil {
+		return "", err
+	}
+	binary = filepath.Join(r.dir, t.Name+".test")
+	return binary, compile(src, append(append([]string{"test", "-c", "-vet=off"}, t.Flags...), "-o", binary, ".")...)
+}
+
+// copy copies the root package, and what its tests import, with the trial in it.
+func (r *Runner) copy(t Trial) (src string, err error) {
+	src = filepath.Join(r.dir, t.Name)
 	for _, dir := range []string{"internal", "weirhttp"} { // weirhttp is imported by a test
 		if err := os.CopyFS(filepath.Join(src, dir), os.DirFS(filepath.Join(r.Root, dir))); err != nil {
 			return "", err
@@ -99,17 +109,18 @@ func (r *Runner) build(t Trial) (binary string, err error) {
 			return "", err
 		}
 	}
-	if err := t.apply(src); err != nil {
-		return "", err
-	}
-	binary = filepath.Join(r.dir, t.Name+".test")
-	build := exec.Command("go", append(append([]string{"test", "-c", "-vet=off"}, t.Flags...), "-o", binary, ".")...)
-	build.Dir = src
+	return src, t.apply(src)
+}
+
+// compile runs the go command in dir.
+func compile(dir string, args ...string) error {
+	build := exec.Command("go", args...)
+	build.Dir = dir
 	build.Env = append(os.Environ(), "GOWORK=off")
 	if text, err := build.CombinedOutput(); err != nil {
-		return "", fmt.Errorf("%w\n%s", err, text)
+		return fmt.Errorf("%w\n%s", err, text)
 	}
-	return binary, nil
+	return nil
 }
 
 // try measures the trial's rows and those of the code as it is, in turn, each
