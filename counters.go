@@ -57,9 +57,9 @@ func (c *counters) keys() (sum int64) {
 	return sum
 }
 
-// chance is true for about one in 2^log of the ids, for others each time that the
-// calling goroutine's count has changed: for every id again and again, in whatever
-// turn keys come. It is cheaper than a random number.
+// chance is true for about one id in 2^log: for other ones each time that the calling
+// goroutine's count has changed, so that each has its turn, in whatever pattern keys
+// come. It is cheaper than a random number.
 func (c *counters) chance(id uint64, log uint) bool {
 	const odd = 0x9E3779B97F4A7C15
 	s := c.mine()

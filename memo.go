@@ -78,7 +78,7 @@ func (l *Limiter) locate(key string) (*shard, uint64) {
 	return &l.shards[sh], id
 }
 
-// hash computes what the memo remembers.
+// hash computes the number of the key's shard, and its identity.
 func (l *Limiter) hash(key string) (shard int, id uint64) {
 	shard, _ = mulhi(xxhash.Sum64String(key), len(l.shards))
 	return shard, proper(siphash.Sum64(l.k0, l.k1, key))

@@ -38,8 +38,8 @@ type batch struct {
 // no room there would wait without looking at his context.
 const maxUnderWay = 8
 
-// maxBatch is the number of requests in a batch that nobody joins any more: some
-// milliseconds of the server's time.
+// maxBatch is the number of requests in a batch that nobody joins any more: a millisecond
+// of the server's time. It is also the most keys that a call may have.
 const maxBatch = 256
 
 func newBatches() *batches { return &batches{slots: make(chan struct{}, maxUnderWay)} }

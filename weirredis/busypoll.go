@@ -35,7 +35,7 @@ type BusyPoll struct {
 	longest time.Duration
 	calls   atomic.Int64 // under way
 
-	inTime, inVain atomic.Int64 // readings that looked
+	inTime, inVain atomic.Int64 // see Looks
 }
 
 // longestBusyPoll is a tenth of what Go's scheduler lets a goroutine have.
@@ -50,6 +50,10 @@ func NewBusyPoll(longest time.Duration) (*BusyPoll, error) {
 	}
 	return &BusyPoll{longest: longest}, nil
 }
+
+// Looks tells how many readings have found an answer by looking, and how many have looked in
+// vain for all of the time. Where many did, the time is too short, or the server too far.
+func (b *BusyPoll) Looks() (inTime, inVain int64) { return b.inTime.Load(), b.inVain.Load() }
 
 // WithBusyPoll tells the BusyPoll that the client was made with of the calls of this
 // Limiter. Several may share one.
@@ -125,6 +129,7 @@ const (
 	tryEach      = 64
 )
 
+// left reports whether to look once more.
 func (p *patience) left() bool {
 	if n := p.inVain.Load(); n >= inVainAtMost {
 		p.inVain.Add(1)
@@ -133,6 +138,7 @@ func (p *patience) left() bool {
 	return true
 }
 
+// was says what came of looking.
 func (p *patience) was(inTime bool) {
 	if inTime {
 		p.inVain.Store(0)

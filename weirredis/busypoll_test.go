@@ -74,8 +74,8 @@ func TestBusyPollLosesPatience(t *testing.T) {
 	for range inVainAtMost {
 		late(5 * longestBusyPoll)
 	}
-	if n := poll.inVain.Load(); n != inVainAtMost {
-		t.Fatalf("%d looks in vain", n)
+	if inTime, inVain := poll.Looks(); inTime != 0 || inVain != inVainAtMost {
+		t.Fatalf("%d looks in time, %d in vain", inTime, inVain)
 	}
 	for poll.inTime.Load() == 0 {
 		must(far.Write([]byte("x")))(t)
@@ -189,7 +189,7 @@ func TestBusyPollOverTLS(t *testing.T) {
 	if n, err := conn.Read(got); string(got[:n]) != "secret" || err != nil {
 		t.Errorf("%q, %v", got[:n], err)
 	}
-	if poll.inTime.Load()+poll.inVain.Load() == 0 {
+	if inTime, inVain := poll.Looks(); inTime+inVain == 0 {
 		t.Error("it never looked")
 	}
 	if conn, err := poll.Dial(context.Background(), listener.Addr().String(), &net.Dialer{}, &tls.Config{}); err == nil {
@@ -217,7 +217,7 @@ func TestBusyPollDecides(t *testing.T) {
 			t.Fatalf("request %d: %+v", i, d)
 		}
 	}
-	if poll.inTime.Load() == 0 {
+	if inTime, _ := poll.Looks(); inTime == 0 {
 		t.Error("no answer was looked for in time")
 	}
 	var admitted atomic.Int64

@@ -17,11 +17,11 @@ import (
 // prefix on the same server, in this process and in others. Make one with [New]. All
 // methods may be called by any number of goroutines at once.
 //
-// A decision is one call of a script on the server that has the key, or a part of one that
-// several share: some 3 µs of that server's time and a round trip. It blocks for at most [WithTimeout], whatever happens
-// to the server. Some decisions need no call: refusals that the server has already
-// spoken (see [WithRefusalCache]), and by choice requests that it has been asked for
-// ahead of time (see [WithLeases]).
+// A decision is one call of a script on the server that has the key, or a part of one
+// that several share: some 3 µs of that server's time and a round trip. It blocks for at
+// most [WithTimeout], whatever happens to the server. Some decisions need no call:
+// refusals that the server has already spoken (see [WithRefusalCache]), and by choice
+// requests that it has been asked for ahead of time (see [WithLeases]).
 type Limiter struct {
 	server   *server
 	prefix   string
