@@ -28,18 +28,26 @@ func remembered(t *testing.T, l *Limiter, key string) *memoEntry {
 	return nil
 }
 
-// A false id in the entry of a key tells who is answered by the memo: the key, and
-// nobody else, however alike.
+// A false id in every entry tells who is answered by the memo: the key whose id it is,
+// and nobody else, however alike.
 func TestMemoAnswersForTheWholeKey(t *testing.T) {
 	const planted = 1234567
 	for n := 1; n <= longestMemo; n++ {
 		l, _ := newTest(t, PerSecond(1))
 		key := strings.Repeat("0123456789abcdef", 4)[n%7:][:n]
-		e := remembered(t, l, key)
-		e.id.Store(planted)
+		remembered(t, l, key)
+		home, _ := l.hash(key)
+		plant := func() {
+			for i, m := 0, l.memo.Load(); i < len(m); i++ {
+				m[i].write(key, home, planted)
+			}
+		}
+		if plant(); l.memo.Load() == noMemo {
+			t.Fatal("there is no memo")
+		}
 		if sh, id := l.locate(key); id != planted {
 			t.Fatalf("%q: the memo did not answer", key)
-		} else if home, _ := l.hash(key); sh != &l.shards[home] {
+		} else if sh != &l.shards[home] {
 			t.Fatalf("%q: the memo has another shard", key)
 		}
 		var others []string
@@ -55,6 +63,7 @@ func TestMemoAnswersForTheWholeKey(t *testing.T) {
 			others = append(others, key+strings.Repeat("\x00", i+1), strings.Repeat("\x00", i+1)+key)
 		}
 		for _, other := range others {
+			plant() // another may have been learned
 			home, want := l.hash(other)
 			if sh, id := l.locate(other); other != key && (id != want || sh != &l.shards[home]) {
 				t.Fatalf("%q was answered for %q: id %x, want %x", key, other, id, want)
@@ -216,7 +225,11 @@ func TestMemoIsNeverReadTorn(t *testing.T) {
 // for itself.
 func TestNoMemoIsNeverWritten(t *testing.T) {
 	l, _ := newTest(t, PerSecond(1))
+	before := l.Stats().Bytes
 	remembered(t, l, "key")
+	if took := l.Stats().Bytes - before; took < int64(unsafe.Sizeof(memo{})) {
+		t.Errorf("with a memo it says to take %d bytes more", took)
+	}
 	other, _ := newTest(t, PerSecond(1))
 	if *noMemo != (memo{}) || l.memo.Load() == noMemo || other.memo.Load() != noMemo {
 		t.Error("it was written")

@@ -276,6 +276,30 @@ func TestBusyPollGivesUpDialling(t *testing.T) {
 	}
 }
 
+// A connection that came to nothing is not left open.
+func TestBusyPollHangsUp(t *testing.T) {
+	listener := must(net.Listen("tcp", "127.0.0.1:0"))(t)
+	defer listener.Close()
+	failed := make(chan error)
+	go func() {
+		conn, err := newBusyPoll(t).Dial(context.Background(), listener.Addr().String(), &net.Dialer{}, &tls.Config{})
+		if err == nil {
+			conn.Close()
+		}
+		failed <- err
+	}()
+	far := must(listener.Accept())(t)
+	defer far.Close()
+	must(far.Write([]byte("-ERR this is no handshake\r\n")))(t)
+	if err := <-failed; err == nil {
+		t.Error("there was a handshake")
+	}
+	far.SetReadDeadline(time.Now().Add(10 * time.Second))
+	if _, err := io.Copy(io.Discard, far); errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Error("it is still open")
+	}
+}
+
 func TestBusyPollOptions(t *testing.T) {
 	for _, longest := range []time.Duration{-1, 0, longestBusyPoll + 1} {
 		var want *ConfigError

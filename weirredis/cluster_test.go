@@ -70,6 +70,15 @@ func TestCluster(t *testing.T) {
 			t.Error(err)
 		}
 	}
+	b := batchOf(l, numbered(20)...)
+	if calls := b.send(ctx, client, &l.server.apart); calls != 20 {
+		t.Errorf("%d calls for 20 keys at once", calls)
+	}
+	for i, r := range b.replies {
+		if r.err != nil {
+			t.Errorf("key %d of 20 at once: %v", i, r.err)
+		}
+	}
 	if n := asked(masters); n != 3 {
 		t.Errorf("%d of 3 masters were asked", n)
 	}

@@ -191,19 +191,20 @@ func (b *batch) tell(c *call, result rueidis.RedisResult) {
 func (b *batch) tellAlike(places []int, cost int64, r reply) {
 	admitted, debt := int64(len(places)), r.n // all of them
 	switch {
+	case r.err != nil:
+		for _, place := range places {
+			b.replies[place] = reply{err: r.err}
+		}
+		return
 	case r.more != nil:
 		admitted, debt = r.more[0], r.more[1]
 	case r.n < 0:
 		admitted, debt = 0, -1-r.n
 	}
 	for i, place := range places {
-		behind := admitted - int64(i) // and 1
-		switch {
-		case r.err != nil:
-			b.replies[place] = reply{err: r.err}
-		case behind > 0:
+		if behind := admitted - int64(i); behind > 0 { // and 1
 			b.replies[place] = reply{n: debt - (behind-1)*cost}
-		default:
+		} else {
 			b.replies[place] = reply{n: -1 - debt}
 		}
 	}

@@ -107,6 +107,52 @@ func TestManyTellsEachItsOwnError(t *testing.T) {
 	}
 }
 
+// instead sends the same command in place of all.
+type instead struct {
+	rueidis.Client
+	command func() rueidis.Completed
+}
+
+func (c instead) DoMulti(ctx context.Context, commands ...rueidis.Completed) []rueidis.RedisResult {
+	for i := range commands {
+		commands[i] = c.command()
+	}
+	return c.Client.DoMulti(ctx, commands...)
+}
+
+// What a server should never say, to a script that was sent whole too, is an error for all
+// who asked, and no decision.
+func TestManyOfStrangeReplies(t *testing.T) {
+	if testing.Short() {
+		t.Skip("asks a server")
+	}
+	server := redistest.Start(t, redistest.Options{Clock: true})
+	l := onServer(t, server, weir.PerHour(10))
+	client := l.server.client
+	eval := func(script string) func() rueidis.Completed {
+		return func() rueidis.Completed { return client.B().Eval().Script(script).Numkeys(0).Build() }
+	}
+	for name, command := range map[string]func() rueidis.Completed{
+		"no script": func() rueidis.Completed {
+			return client.B().Evalsha().Sha1(strings.Repeat("0", 40)).Numkeys(0).Build()
+		},
+		"a number":    eval("return 1"),
+		"nothing":     eval("return false"),
+		"too few":     eval("return {1}"),
+		"too many":    eval("return {1, 1, 1, 1}"),
+		"no numbers":  eval("return {'a', 'b', 'c'}"),
+		"short lists": eval("return {{1}, {1}, {1}}"),
+	} {
+		b := batchOf(l, "a", "b", "c", "c")
+		b.send(context.Background(), instead{client, command}, &l.server.apart)
+		for i, r := range b.replies {
+			if r.err == nil {
+				t.Errorf("%s: request %d: %+v", name, i, r)
+			}
+		}
+	}
+}
+
 // A client that takes one node of a cluster for all: the node wants each call for keys of
 // one slot. It is asked so from then on, and nothing is decided twice.
 func TestManyOnANodeOfACluster(t *testing.T) {
@@ -186,11 +232,15 @@ func TestManyByAUserOfFewRights(t *testing.T) {
 		t.Skip("asks a server")
 	}
 	server := redistest.Start(t, redistest.Options{Clock: true})
-	for name, rights := range map[string][]string{
-		"keys": {"~weir:a*", "+@all"},
-		"get":  {"~*", "+@all", "-mget"},
+	for _, user := range []struct {
+		name   string
+		rights []string
+	}{
+		{"get", []string{"~*", "+@all", "-mget"}}, // first, while the server does not know the script
+		{"keys", []string{"~weir:a*", "+@all"}},
 	} {
-		server.Do(append([]string{"ACL", "SETUSER", name, "on", ">" + name}, rights...)...)
+		name := user.name
+		server.Do(append([]string{"ACL", "SETUSER", name, "on", ">" + name}, user.rights...)...)
 		client := must(rueidis.NewClient(rueidis.ClientOption{InitAddress: []string{server.Addr()}, Username: name, Password: name, DisableCache: true}))(t)
 		defer client.Close()
 		l := must(New(client, weir.PerHour(10), WithTimeout(10*time.Second), WithFallback(Closed())))(t)
