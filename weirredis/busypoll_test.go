@@ -77,12 +77,16 @@ func TestBusyPollLosesPatience(t *testing.T) {
 	if inTime, inVain := poll.Looks(); inTime != 0 || inVain != inVainAtMost {
 		t.Fatalf("%d looks in time, %d in vain", inTime, inVain)
 	}
-	for poll.inTime.Load() == 0 {
+	readings := 0
+	for ; poll.inTime.Load() == 0; readings++ {
 		must(far.Write([]byte("x")))(t)
 		must(near.Read(make([]byte, 1)))(t)
 		if poll.inVain.Load() > inVainAtMost {
 			t.Fatal("it looked, and there was an answer, and it was in vain")
 		}
+	}
+	if readings < tryEach/2 {
+		t.Errorf("it looked again after %d readings", readings)
 	}
 	must(far.Write([]byte("x")))(t)
 	must(near.Read(make([]byte, 1)))(t)
@@ -127,9 +131,13 @@ func TestBusyPollEnds(t *testing.T) {
 			t.Errorf("%d calls: later than that: %v", calls, err)
 		}
 		near.SetReadDeadline(time.Time{})
+		_, inVain := poll.Looks()
 		far.Close()
 		if n, err := near.Read(make([]byte, 1)); n != 0 || err != io.EOF {
 			t.Errorf("%d calls: at the end: %d, %v", calls, n, err)
+		}
+		if _, n := poll.Looks(); n != inVain {
+			t.Errorf("%d calls: the end was looked for in vain", calls)
 		}
 		if n, err := near.Read(nil); n != 0 || err != nil {
 			t.Errorf("%d calls: nothing was wanted: %d, %v", calls, n, err)

@@ -47,7 +47,7 @@ func (c *busyConn) Read(p []byte) (int, error) {
 // look reads what there is, or comes within the longest time, or until there is company.
 func (c *busyConn) look(p []byte) (n int, late bool, err error) {
 	began := time.Now()
-	rawErr := c.raw.Read(func(fd uintptr) bool {
+	_ = c.raw.Read(func(fd uintptr) bool {
 		for {
 			n, err = syscall.Read(int(fd), p)
 			switch {
@@ -65,8 +65,6 @@ func (c *busyConn) look(p []byte) (n int, late bool, err error) {
 			}
 		}
 	})
-	if rawErr != nil { // closed, or the deadline is over
-		return 0, false, rawErr
-	}
+	// What Read of raw itself says, that it is closed or the deadline over, Read says again.
 	return max(n, 0), late, err
 }

@@ -2,7 +2,9 @@ package weirredis
 
 import (
 	"context"
+	"encoding/binary"
 	"fmt"
+	"math"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -149,6 +151,35 @@ func TestManyOfStrangeReplies(t *testing.T) {
 			if r.err == nil {
 				t.Errorf("%s: request %d: %+v", name, i, r)
 			}
+		}
+	}
+}
+
+// A value of the right length may still be none: it is not written over either.
+func TestValuesThatAreNoDebt(t *testing.T) {
+	if testing.Short() {
+		t.Skip("asks a server")
+	}
+	server := redistest.Start(t, redistest.Options{Clock: true})
+	l := onServer(t, server, weir.PerHour(10))
+	now := float64(server.Now().UnixMicro())
+	for name, numbers := range map[string][3]float64{
+		"less than nothing": {now, -1, 1},
+		"beyond all":        {now, 1<<52 + 1, 1},
+		"infinite":          {now, math.Inf(1), 1},
+		"without a price":   {now, 1, 0},
+		"at no price":       {now, 1, math.NaN()},
+	} {
+		var value []byte
+		for _, x := range numbers {
+			value = binary.LittleEndian.AppendUint64(value, math.Float64bits(x))
+		}
+		server.Do("SET", l.prefix+name, string(value))
+		if _, err := l.Allow(context.Background(), name); err == nil || !strings.Contains(err.Error(), "that are no debt") {
+			t.Errorf("%s: %v", name, err)
+		}
+		if got := server.Do("GET", l.prefix+name); fmt.Sprint(got) != string(value) {
+			t.Errorf("%s: %q now", name, got)
 		}
 	}
 }
