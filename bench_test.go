@@ -56,8 +56,8 @@ func BenchmarkFloor(b *testing.B) {
 	_ = sum
 }
 
-// BenchmarkFloorCounted is the floor and the one thing more that weir's promises
-// ask of every decision, whatever the table is like: an exact count.
+// BenchmarkFloorCounted is the floor and an exact count in a word of its own. A
+// refusal of weir has that instead of the CAS; an admission counts in the word of the CAS.
 func BenchmarkFloorCounted(b *testing.B) {
 	key := "203.0.113.77:443"
 	base := time.Now()

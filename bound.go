@@ -266,7 +266,7 @@ func (l *lap) sample(lines []line) {
 	for i := range lines {
 		for k := range lines[i] {
 			s := &lines[i][k]
-			id, tat := s.id.Load(), s.tat.Load()&^frozen
+			id, tat := s.id.Load(), tatOf(s.tat.Load())
 			if id == sealed || id&l.mask != 0 || tat == unwritten || tat >= firstAway {
 				continue
 			}

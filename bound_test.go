@@ -217,19 +217,24 @@ func TestSampleChoosesTheMostIndebted(t *testing.T) {
 	for i := range lines {
 		for k := range lines[i] {
 			lines[i][k].id.Store(uint64(4*i + k + 1))
-			lines[i][k].tat.Store(int64(1000+4*i+k) | frozen)
+			v := int64(1000 + 4*i + k)
+			if k%2 == 1 { // with admissions, or a TAT alone
+				v, _ = admitted(v-1, v)
+			}
+			lines[i][k].tat.Store(v | frozen)
 		}
 	}
 	lines[0][0].id.Store(sealed)
+	lines[0][1].tat.Store(firstPacked - 1 | frozen) // a marker
 	l.sample(lines)
-	if n := l.sampled.Load(); n != 399 {
+	if n := l.sampled.Load(); n != 398 {
 		t.Fatalf("%d sampled", n)
 	}
 	// 160 and a 32nd are to be kept: those above 1399 − 165.
 	if tat := l.dropBelow(160); tat != 1399-165 {
 		t.Fatalf("dropped up to %d", tat)
 	}
-	if tat := l.dropBelow(399); tat != 0 {
+	if tat := l.dropBelow(398); tat != 0 {
 		t.Fatalf("dropped up to %d though all fit", tat)
 	}
 }

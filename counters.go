@@ -1,6 +1,7 @@
 package weir
 
 import (
+	"math/rand/v2"
 	"sync/atomic"
 	"unsafe"
 )
@@ -9,7 +10,7 @@ import (
 // nearly always: one shared counter would make each refusal of a hot key, which
 // writes nothing else, bounce a cache line between the cores.
 type stripe struct {
-	admitted atomic.Int64
+	admitted atomic.Int64 // but for those that slots hold
 	refused  atomic.Int64
 	keys     atomic.Int64 // slots claimed less slots swept; one stripe may be below 0
 	_        [40]byte
@@ -23,7 +24,8 @@ const (
 	numStripes = 1 << stripesLog
 )
 
-// counters are exact: each sum is what all stripes add up to.
+// counters are exact: each sum is what all stripes add up to, and of admissions what
+// the slots hold besides.
 type counters struct {
 	stripes [numStripes]stripe
 }
@@ -49,6 +51,15 @@ func (c *counters) count(allowed bool) {
 	}
 }
 
+// decisions are what the stripes count of them.
+func (c *counters) decisions() (admitted, refused int64) {
+	for i := range c.stripes {
+		admitted += c.stripes[i].admitted.Load()
+		refused += c.stripes[i].refused.Load()
+	}
+	return admitted, refused
+}
+
 // keys is how many slots are claimed in all tables.
 func (c *counters) keys() (sum int64) {
 	for i := range c.stripes {
@@ -57,10 +68,15 @@ func (c *counters) keys() (sum int64) {
 	return sum
 }
 
-// chance is true for about one id in 2^log: for other ones each time that the calling
-// goroutine's count has changed, so that each has its turn, in whatever pattern keys
-// come. It is cheaper than a random number.
+// chance is true once in 2^log times, for any id and in whatever pattern ids come. A
+// random number is asked for only by those whose turn it is, since it takes longer.
 func (c *counters) chance(id uint64, log uint) bool {
+	return c.turn(id, log/2) && rand.Uint64()>>(64-(log-log/2)) == 0
+}
+
+// turn is true for about one id in 2^log: for other ones each time that the calling
+// goroutine's count has changed. Admissions change it 32 at a time, mostly.
+func (c *counters) turn(id uint64, log uint) bool {
 	const odd = 0x9E3779B97F4A7C15
 	s := c.mine()
 	mixed := uint64(s.admitted.Load()+s.refused.Load())*odd ^ id

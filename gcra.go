@@ -197,5 +197,5 @@ func (g *gcra) forgiven(debt int64) int64 {
 	if debt <= 0 {
 		return 0
 	}
-	return (debt-1)/g.interval + 1
+	return g.whole(debt-1) + 1
 }

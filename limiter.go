@@ -36,8 +36,9 @@ type Limiter struct {
 	store
 
 	own     *ownMap
-	setters sync.Mutex // one SetQuota, SetKeyQuota or ClearKeyQuota at a time
-	markers int64      // given out so far
+	setters sync.Mutex   // one SetQuota, SetKeyQuota or ClearKeyQuota at a time
+	markers int64        // given out so far
+	told    atomic.Int64 // the most that Stats has told of Admitted
 
 	sleepers *xsync.MapOf[ownKey, *sleepers] // keys that somebody in Wait sleeps for
 }
@@ -260,10 +261,11 @@ const unread int64 = 0
 // time.
 //
 // What is written out here is the common case: the key is in a table that is not
-// being migrated. All that does not depend on the slot is computed before the
-// slot is read. Then little enough is left after it that the processor gets to
-// the caller's next key, and fetches that too, while it waits for the memory of
-// this one: with a million keys in random order that is a third of the time.
+// being migrated, and nobody changes it meanwhile. All that does not depend on
+// the slot is computed before the slot is read. Then little enough is left after
+// it that the processor gets to the caller's next key, and fetches that too, while
+// it waits for the memory of this one: with a million keys in random order that is
+// a third of the time.
 func (l *Limiter) allow(key string, n, at int64) (retryAfter time.Duration, limit, remaining int64, resetAfter time.Duration) {
 	sh, id := l.locate(key)
 	// The clock between hash and slot: measured to be the fastest order.
@@ -274,33 +276,46 @@ func (l *Limiter) allow(key string, n, at int64) (retryAfter time.Duration, limi
 		}
 	}
 	t := sh.cur.Load()
-	if t.next.Load() == nil && now >= t.born.Load() && n > 0 {
-		nanos, latest := t.price(now, n)
-		floor := max(t.horizon.Load(), now)
-		stripe := l.counters.mine()
-		s := t.lookup(id)
-		if s == nil {
-			s = t.lookupBeyond(id)
-		}
-		if s != nil {
-			// Not frozen, which is negative, and no marker, in one comparison.
-			if tat := s.tat.Load(); uint64(tat) < uint64(firstAway) {
-				stands := max(tat, floor)
-				if stands > latest {
-					stripe.refused.Add(1)
-					v := t.tell(stands, now, wait(stands, latest))
-					return time.Duration(v.retryAfter), v.limit, v.remaining, time.Duration(v.resetAfter)
-				}
-				if s.tat.CompareAndSwap(tat, stands+nanos) {
-					// Between the two locked steps this is free; after both it would not be.
-					remaining = t.whole(latest - stands)
-					stripe.admitted.Add(1)
-					return 0, t.limit, remaining, time.Duration(stands + nanos - now)
-				}
-			}
+	if t.next.Load() != nil || now < t.born.Load() || n <= 0 {
+		return l.allowSlowly(sh, id, now, n, at == unread)
+	}
+	nanos, latest := t.price(now, n)
+	floor := max(t.horizon.Load(), now)
+	stripe := l.counters.mine()
+	s := t.lookup(id)
+	if s == nil {
+		if s = t.lookupBeyond(id); s == nil {
+			return l.allowSlowly(sh, id, now, n, at == unread)
 		}
 	}
-	v := l.decide(sh, id, reading{now: now, asked: now, renewable: at == unread}, n)
+	v := s.tat.Load()
+	tat := v
+	if uint64(v) >= uint64(firstAway) {
+		if v < firstPacked { // frozen, or a marker
+			return l.allowSlowly(sh, id, now, n, at == unread)
+		}
+		tat &= packedTAT
+	}
+	stands := max(tat, floor)
+	if stands > latest {
+		stripe.refused.Add(1)
+		v := t.tell(stands, now, wait(stands, latest))
+		return time.Duration(v.retryAfter), v.limit, v.remaining, time.Duration(v.resetAfter)
+	}
+	after := stands + nanos
+	next, toCount := admitted(v, after)
+	if !s.tat.CompareAndSwap(v, next) {
+		return l.allowSlowly(sh, id, now, n, at == unread)
+	}
+	if toCount != 0 {
+		stripe.admitted.Add(toCount)
+	}
+	return 0, t.limit, t.whole(latest - stands), time.Duration(after - now)
+}
+
+// allowSlowly is allow in every other case.
+func (l *Limiter) allowSlowly(sh *shard, id uint64, now, n int64, renewable bool) (retryAfter time.Duration, limit, remaining int64, resetAfter time.Duration) {
+	v := l.decide(sh, id, reading{now: now, asked: now, renewable: renewable}, n)
 	return time.Duration(v.retryAfter), v.limit, v.remaining, time.Duration(v.resetAfter)
 }
 

@@ -84,21 +84,49 @@ func TestMemoLeavesOutLongKeys(t *testing.T) {
 	}
 }
 
-// Keys in turn, in any number, are all learned: the choice keeps step with none.
+// Keys in turn, in any number, are all learned, and none waits much longer than the
+// others: the choice keeps step with nothing, whether the count moves with each
+// decision, as refusals move it, or 32 at a time.
 func TestMemoLearnsInAnyPattern(t *testing.T) {
 	var c counters
 	s := c.mine()
-	for period := range int64(100) {
-		for turn := range period {
-			learned := false
-			for i := int64(0); i < 30<<learnLog && !learned; i++ {
-				s.admitted.Store(i*period + turn)
-				learned = c.chance(uint64(turn)*0xC2B2AE3D27D4EB4F, learnLog)
-			}
-			if !learned {
-				t.Fatalf("of %d keys in turn, the %d. is never learned", period, turn)
+	for _, step := range []int64{1, 32} {
+		took, keys := int64(0), int64(0)
+		for period := range int64(50) {
+			for turn := range period {
+				i := int64(0)
+				for {
+					s.admitted.Store((i*period + turn) / step * step)
+					if c.chance(uint64(turn)*0xC2B2AE3D27D4EB4F, learnLog) {
+						break
+					}
+					if i++; i > 60<<learnLog {
+						t.Fatalf("of %d keys in turn, the %d. is never learned", period, turn)
+					}
+				}
+				took, keys = took+i, keys+1
 			}
 		}
+		if mean := took / keys; mean > 2<<learnLog {
+			t.Errorf("a key was learned after %d decisions, with a count that moves by %d", mean, step)
+		}
+	}
+}
+
+// A key that is always admitted is learned as soon as one that is refused.
+func TestMemoLearnsAdmittedKeys(t *testing.T) {
+	const limiters = 60
+	took := 0
+	for range limiters {
+		l, _ := newTest(t, PerSecond(1e9))
+		for l.Allow("k"); l.memo.Load() == noMemo; l.Allow("k") {
+			if took++; took > limiters*20<<learnLog {
+				t.Fatal("it is not learned")
+			}
+		}
+	}
+	if mean := took / limiters; mean > 4<<learnLog {
+		t.Errorf("it was learned after %d decisions, want about %d", mean, 1<<learnLog)
 	}
 }
 
@@ -172,7 +200,7 @@ func TestMemoIsNeverReadTorn(t *testing.T) {
 		}
 	}
 	// At this count locate learns none of them.
-	would := func(p planted) bool { return l.counters.chance(p.hashed, learnLog) }
+	would := func(p planted) bool { return l.counters.turn(p.hashed, learnLog/2) }
 	for count := int64(1); count == 1 || learnLog > 0 && slices.ContainsFunc(keys, would); count++ {
 		for i := range l.counters.stripes {
 			l.counters.stripes[i].admitted.Store(count)

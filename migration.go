@@ -106,7 +106,7 @@ func (t *table) sampleLive(tat, chunks int64) int64 {
 		for j := range t.lines(i * stride) {
 			ln := &t.lines(i * stride)[j]
 			for k := range ln {
-				if ln[k].tat.Load()&^frozen > tat {
+				if tatOf(ln[k].tat.Load()) > tat {
 					n++
 				}
 			}

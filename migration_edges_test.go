@@ -61,6 +61,9 @@ func TestSampleLive(t *testing.T) {
 	small := newTable(1, gcra{}, 0, 0)
 	put(small, 0, 5, 101)
 	put(small, 3, 2, 100)
+	dead, _ := admitted(99, 100) // with an admission, which is no later for that
+	put(small, 4, 2, dead)
+	put(small, 5, 2, dead|frozen)
 	put(small, 7, 3, 101|frozen)
 	put(small, 15, 1, 1000)
 	put(small, 14, 2, 100|frozen)

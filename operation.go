@@ -52,8 +52,8 @@ func (l *Limiter) apply(sh *shard, id uint64, r reading, step step) {
 			if v = s.tat.Load(); v < 0 {
 				continue // frozen since it was found: follow it
 			}
-			if v >= firstAway {
-				if l.applyOwn(ownKey{sh, id}, t, s, v, r, step) {
+			if tat := tatOf(v); tat >= firstAway {
+				if l.applyOwn(ownKey{sh, id}, t, s, tat, r, step) {
 					break
 				}
 				continue
@@ -63,7 +63,7 @@ func (l *Limiter) apply(sh *shard, id uint64, r reading, step step) {
 		if l.renew(&r, born) {
 			continue
 		}
-		after, write := step(standing{&t.gcra, max(v, horizon), horizon, max(r.now, born), r.asked})
+		after, write := step(standing{&t.gcra, max(tatOf(v), horizon), horizon, max(r.now, born), r.asked})
 		if !write {
 			break
 		}
@@ -80,6 +80,9 @@ func (l *Limiter) apply(sh *shard, id uint64, r reading, step step) {
 			claimed, used = t, t.used.Add(1)
 		}
 		if s.tat.CompareAndSwap(v, after) {
+			if n := admissionsOf(v); n != 0 {
+				l.counters.mine().admitted.Add(n)
+			}
 			break
 		}
 	}
@@ -102,7 +105,7 @@ restart:
 		if found == foundKey {
 			w := s.tat.Load()
 			final = w < 0
-			if w &^= frozen; w != unwritten {
+			if w = tatOf(w); w != unwritten {
 				v = w
 			}
 		}

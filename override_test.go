@@ -38,7 +38,7 @@ func TestPeekOfAFrozenMarker(t *testing.T) {
 	old := sh.cur.Load()
 	l.succeed(sh, old, nil)
 	s, _ := old.probe(id, true)
-	if marker := s.tat.freeze(); marker < firstAway {
+	if marker, _ := s.tat.freeze(); marker < firstAway {
 		t.Fatalf("no marker: %d", marker)
 	}
 	want := Decision{Allowed: true, Limit: 10, Remaining: 10}

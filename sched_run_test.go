@@ -255,6 +255,9 @@ func (r *schedRun) check() string {
 		for _, k := range keys {
 			r.peek(k)
 		}
+		if wrong := r.counts(); wrong != "" {
+			return wrong
+		}
 		if wrong := r.settle(); wrong != "" {
 			return wrong
 		}
@@ -285,6 +288,26 @@ func (r *schedRun) check() string {
 			}
 			return strings.Join(lines, "\n\t")
 		}
+	}
+	return ""
+}
+
+// counts compares what Stats counts with what was answered, now that no call is
+// under way: in the midst of a migration, and after it.
+func (r *schedRun) counts() string {
+	var want, got [2]int64
+	for _, e := range r.events {
+		switch {
+		case e.kind != opAllow:
+		case e.answer.Allowed:
+			want[0]++
+		default:
+			want[1]++
+		}
+	}
+	s := r.Stats()
+	if got = [2]int64{s.Admitted, s.Refused}; got != want {
+		return fmt.Sprintf("counted %d admitted and refused, answered %d", got, want)
 	}
 	return ""
 }

@@ -141,7 +141,7 @@ func (t *table) claim(s *slot, id uint64) *slot {
 }
 
 // A tally is what one sweep adds up, to be counted at its end instead of by two
-// atomic additions for every slot.
+// atomic additions for every slot. What slots hold of admissions is not in it.
 type tally struct {
 	into     *table // where keys were claimed, mostly
 	claimed  int64
@@ -169,7 +169,11 @@ func (st *store) claimedIn(t *table, y *tally) {
 // carry freezes a slot of a table that has a successor and makes sure that its
 // value has arrived where it lives on.
 func (st *store) carry(t, next *table, s *slot, id uint64, y *tally) {
-	st.bring(t, next, id, s.tat.freeze(), y)
+	final, toCount := s.tat.freeze()
+	if toCount != 0 { // not in the tally, which a user's clock that panics would lose
+		st.counters.mine().admitted.Add(toCount)
+	}
+	st.bring(t, next, id, final, y)
 }
 
 // bring writes the final value v of a key, frozen in from, into the chain from

@@ -6,7 +6,8 @@ import (
 	"unsafe"
 )
 
-// A slot holds one key's TAT. Its life, each arrow one atomic step:
+// A slot holds one key's TAT, and admissions that no stripe counts yet. Its life,
+// each arrow one atomic step:
 //
 //	      claim                 CAS                    freeze
 //	id 0 ───────▶ id, tat 0 ───────────▶ id, tat v ⟲ ──────────▶ id, final v
@@ -28,6 +29,9 @@ import (
 //	tat  CAS    an operation, wherever it found the slot not frozen
 //	     CAS 0  a copier, in a successor
 //	     freeze anybody, in a table with a successor
+//
+// A value's admissions belong to the one who replaced it by one without them, or
+// froze it: to be added to a stripe. So each is counted once, here or there.
 type slot struct {
 	id  atomicUint64
 	tat atomicTAT
@@ -43,20 +47,61 @@ const (
 
 // Values of a slot's tat, apart from instants in [1, maxTAT].
 const (
-	unwritten int64 = 0             // claimed by somebody who has not stored a TAT yet
-	resetTAT  int64 = 1             // before every debt
-	firstAway int64 = maxTAT + 1    // and above: the TAT lives in a keyQuota, see override.go
-	frozen    int64 = math.MinInt64 // the top bit
+	unwritten   int64 = 0             // claimed by somebody who has not stored a TAT yet
+	resetTAT    int64 = 1             // before every debt
+	firstAway   int64 = maxTAT + 1    // and above, below firstPacked: the TAT lives in a keyQuota, see override.go
+	firstPacked int64 = 7 << 60       // and above: a TAT with admissions
+	frozen      int64 = math.MinInt64 // the top bit
 )
 
-// freeze makes the value final and returns it. One atomic Or, then a load:
-// unlike a plain store, the Or cannot undo a CAS that came before it, and no CAS
-// can succeed after it.
-func (a *atomicTAT) freeze() (final int64) {
-	if a.Load() >= 0 {
-		a.Or(frozen)
+// A packed value is a TAT, of at most packedTAT (417 days after the making of the
+// limiter), and up to 31 admissions that no stripe counts yet: by them an
+// admission is one locked step and not two, and only every 32nd is both. Later TATs
+// are not packed.
+//
+//	0 111 aaaaa ttttttttt…t
+//	      └ 5 ┘ └── 55 ───┘
+const (
+	packedTAT    int64 = 1<<55 - 1
+	oneAdmission int64 = packedTAT + 1
+)
+
+// tatOf is the TAT of a slot's value, or the marker that it is.
+func tatOf(v int64) int64 {
+	if v &^= frozen; v >= firstPacked {
+		v &= packedTAT
 	}
-	return a.Load() &^ frozen
+	return v
+}
+
+// admissionsOf are those that a slot's value holds. A frozen one holds none: they
+// were counted by whoever froze it.
+func admissionsOf(v int64) int64 {
+	if v < firstPacked {
+		return 0
+	}
+	return v &^ firstPacked / oneAdmission
+}
+
+// admitted is what the value v becomes when one more admission moves its TAT to
+// after, and how many admissions then are to be added to a stripe.
+func admitted(v, after int64) (next, toCount int64) {
+	next = (v&^packedTAT | firstPacked) + oneAdmission + after
+	if next < 0 || after > packedTAT { // the 32nd runs over into the top bit
+		return after, admissionsOf(v) + 1
+	}
+	return next, 0
+}
+
+// freeze makes the value final. It returns the TAT, and to whoever made it final
+// the admissions that it held, which are his to count. It is one atomic Or, then a
+// load: unlike a plain store, the Or cannot undo a CAS that came before it, and
+// no CAS can succeed after it.
+func (a *atomicTAT) freeze() (final, toCount int64) {
+	if a.Load() >= 0 {
+		toCount = admissionsOf(a.Or(frozen))
+	}
+	return tatOf(a.Load()), toCount
 }
 
 // seal closes an empty slot for ever and reports whether it is closed now.

@@ -10,10 +10,10 @@ import (
 // claimed it must not write to it any more.
 func TestFreezeOfAnUnwrittenSlot(t *testing.T) {
 	var a atomicTAT
-	if final := a.freeze(); final != unwritten || a.Load() >= 0 || a.CompareAndSwap(unwritten, 5) {
+	if final, _ := a.freeze(); final != unwritten || a.Load() >= 0 || a.CompareAndSwap(unwritten, 5) {
 		t.Errorf("frozen at %d, it is %d", final, a.Load())
 	}
-	if again := a.freeze(); again != unwritten {
+	if again, _ := a.freeze(); again != unwritten {
 		t.Errorf("frozen again at %d", again)
 	}
 }

@@ -135,18 +135,96 @@ func TestOpenSegment(t *testing.T) {
 func TestFreeze(t *testing.T) {
 	var a atomicTAT
 	a.Store(5)
-	if v := a.freeze(); v != 5 {
+	if v, _ := a.freeze(); v != 5 {
 		t.Fatal(v)
 	}
-	if v := a.freeze(); v != 5 {
+	if v, _ := a.freeze(); v != 5 {
 		t.Fatal(v)
 	}
 	if a.CompareAndSwap(5, 6) {
 		t.Fatal("a frozen value was changed")
 	}
-	a.Store(firstAway + 1<<60)
-	if v := a.freeze(); v != firstAway+1<<60 {
+	a.Store(firstPacked - 1)
+	if v, _ := a.freeze(); v != firstPacked-1 {
 		t.Fatal(v)
+	}
+}
+
+func TestPackedValues(t *testing.T) {
+	v := int64(100)
+	for i := int64(1); i <= 31; i++ {
+		next, toCount := admitted(v, 100+i)
+		if toCount != 0 || tatOf(next) != 100+i || admissionsOf(next) != i || next < firstPacked {
+			t.Fatalf("admission %d: %x to %x, to count %d", i, v, next, toCount)
+		}
+		if f := next | frozen; tatOf(f) != 100+i || admissionsOf(f) != 0 {
+			t.Fatalf("admission %d, frozen: TAT %d, %d admissions", i, tatOf(f), admissionsOf(f))
+		}
+		v = next
+	}
+	if next, toCount := admitted(v, 132); next != 132 || toCount != 32 {
+		t.Errorf("the 32nd: %x, to count %d", next, toCount)
+	}
+	full := v&^packedTAT | packedTAT
+	for _, c := range []struct{ v, after, next, toCount int64 }{
+		{resetTAT, packedTAT, firstPacked + oneAdmission + packedTAT, 0},
+		{resetTAT, packedTAT + 1, packedTAT + 1, 1},
+		{packedTAT, packedTAT + 1, packedTAT + 1, 1},
+		{packedTAT + 1, packedTAT + 2, packedTAT + 2, 1},
+		{31 * oneAdmission, 31*oneAdmission + 1, 31*oneAdmission + 1, 1}, // what would be admissions in a packed one
+		{maxTAT - 1, maxTAT, maxTAT, 1},
+		{firstPacked + packedTAT, packedTAT + 1, packedTAT + 1, 1}, // without admissions
+		{full, packedTAT + 1, packedTAT + 1, 32},
+		{full, maxTAT, maxTAT, 32},
+	} {
+		if next, toCount := admitted(c.v, c.after); next != c.next || toCount != c.toCount {
+			t.Errorf("admitted(%x, %x) = %x, %d, want %x, %d", c.v, c.after, next, toCount, c.next, c.toCount)
+		}
+	}
+	for _, v := range []int64{unwritten, resetTAT, packedTAT + 1, maxTAT, firstAway, firstPacked - 1} {
+		if tatOf(v) != v || tatOf(v|frozen) != v || admissionsOf(v) != 0 || admissionsOf(v|frozen) != 0 {
+			t.Errorf("%x is no packed value", v)
+		}
+	}
+}
+
+// The admissions of a slot are handed to one of those who freeze it, whoever admits
+// at the same time.
+func TestFreezeHandsOutAdmissionsOnce(t *testing.T) {
+	held := 0
+	for range scale(20_000) {
+		var a atomicTAT
+		a.Store(1)
+		var made, counted atomic.Int64
+		together(4, func(w int) {
+			if w < 2 {
+				final, toCount := a.freeze()
+				counted.Add(toCount)
+				if toCount != 0 && final == 1 {
+					t.Error("admissions, but their TAT is lost")
+				}
+				return
+			}
+			for range 40 {
+				v := a.Load()
+				if v < 0 {
+					return
+				}
+				if next, toCount := admitted(v, tatOf(v)+1); a.CompareAndSwap(v, next) {
+					made.Add(1)
+					counted.Add(toCount)
+				}
+			}
+		})
+		if made.Load() != counted.Load() || tatOf(a.Load()) != 1+made.Load() {
+			t.Fatalf("%d admissions, %d counted, final %x", made.Load(), counted.Load(), a.Load())
+		}
+		if made.Load()%32 != 0 {
+			held++
+		}
+	}
+	if held == 0 {
+		t.Error("no slot was frozen with admissions")
 	}
 }
 
@@ -161,7 +239,7 @@ func TestFreezeLosesNoCAS(t *testing.T) {
 		var final int64
 		together(3, func(w int) {
 			if w == 0 {
-				final = a.freeze()
+				final, _ = a.freeze()
 				return
 			}
 			for range 50 {

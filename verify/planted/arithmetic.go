@@ -26,7 +26,7 @@ var arithmeticBugs = []Bug{
 	{"refund-beyond", "Refund gives no more than an unseen key has", Schedules, []Edit{{"gcra.go",
 		`if hi != 0 || lo >= uint64(tat-floor) {`, `if hi != 0 {`}}},
 	{"refund-below-horizon", "a key put back stands at the horizon, not below", Unit, []Edit{{"operation.go",
-		`max(v, horizon), horizon, max(r.now, born), r.asked})`, `v, min(born, horizon), max(r.now, born), r.asked})`}}},
+		`max(tatOf(v), horizon), horizon, max(r.now, born), r.asked})`, `tatOf(v), min(born, horizon), max(r.now, born), r.asked})`}}},
 	{"late-forgotten", "durations count from the caller's time", Linear, []Edit{{"limiter.go",
 		`v = k.tell(after, k.now, retry).late(k.now - k.asked)`, `v = k.tell(after, k.now, retry)`}}},
 	{"rescale-overflows", "a rescaled debt saturates", Unit, []Edit{{"gcra.go",

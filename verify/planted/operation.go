@@ -5,11 +5,11 @@ var operationBugs = []Bug{
 	{"no-renew", "a reading older than the table is renewed", Linear, []Edit{{"operation.go",
 		`if r.now >= born || !r.renewable {`, `if true {`}}},
 	{"decide-before-birth", "nobody decides with a reading older than the table", Linear, []Edit{{"operation.go",
-		`max(v, horizon), horizon, max(r.now, born), r.asked})`, `max(v, horizon), horizon, r.now, r.asked})`}}},
+		`max(tatOf(v), horizon), horizon, max(r.now, born), r.asked})`, `max(tatOf(v), horizon), horizon, r.now, r.asked})`}}},
 	{"fast-before-birth", "the short path too minds the birth", Linear, []Edit{{"limiter.go",
-		`if t.next.Load() == nil && now >= t.born.Load() && n > 0 {`, `if t.next.Load() == nil && n > 0 {`}}},
+		`if t.next.Load() != nil || now < t.born.Load() || n <= 0 {`, `if t.next.Load() != nil || n <= 0 {`}}},
 	{"fast-by-store", "the short path too moves a TAT by CAS", Schedules, []Edit{{"limiter.go",
-		`if s.tat.CompareAndSwap(tat, stands+nanos) {`, `if s.tat.Store(stands + nanos); true {`}}},
+		`if !s.tat.CompareAndSwap(v, next) {`, `if s.tat.Store(next); false {`}}},
 	{"claim-before-deciding", "a refusal writes nothing: decide first, then claim", Unit, []Edit{{"operation.go", `
 		if !write {
 			break
@@ -35,7 +35,7 @@ var operationBugs = []Bug{
 `, `final = w < 0 && w != frozen
 `}}},
 	{"peek-forgets", "Peek remembers the last frozen value that was not 0", Schedules, []Edit{{"operation.go",
-		`if w &^= frozen; w != unwritten {`, `if w &^= frozen; true {`}}},
+		`if w = tatOf(w); w != unwritten {`, `if w = tatOf(w); true {`}}},
 	{"peek-without-rescale", "Peek takes a value to the quota of the table it goes on to", Schedules, []Edit{{"operation.go",
 		`if v = hop(t, next, v); v <= next.floor.Load() {`, `if v <= next.floor.Load() {`}}},
 	{"give-back-a-gap", "Wait gives back only if nobody stands behind", Linear, []Edit{{"wait.go",

@@ -3,22 +3,42 @@ package planted
 // Rules of a slot: an id is written once, a TAT moves by CAS, frozen is final.
 var slotBugs = []Bug{
 	{"freeze-by-store", "a freeze is one atomic Or", Schedules, []Edit{{"table.go", `
-		a.Or(frozen)
+		toCount = admissionsOf(a.Or(frozen))
 `, `
-		a.Store(a.Load() | frozen)
+		v := a.Load()
+		a.Store(v | frozen)
+		toCount = admissionsOf(v)
 `}}},
 	{"freeze-value-before", "the final value is loaded after the Or", Schedules, []Edit{{"table.go", `
 	if a.Load() >= 0 {
-		a.Or(frozen)
+		toCount = admissionsOf(a.Or(frozen))
 	}
-	return a.Load() &^ frozen
+	return tatOf(a.Load()), toCount
 `, `
 	before := a.Load()
-	a.Or(frozen)
-	return before &^ frozen
+	return tatOf(before), admissionsOf(a.Or(frozen))
 `}}},
+	{"admissions-for-each", "the admissions of a frozen slot are one freezer's to count", Schedules, []Edit{{"table.go", `
+		toCount = admissionsOf(a.Or(frozen))
+`, `
+		toCount = admissionsOf(a.Load())
+		a.Or(frozen)
+`}}},
+	{"admissions-twice", "a frozen slot's admissions are counted by who froze it, not by Stats", Unit, []Edit{{"table.go", `
+	if v < firstPacked {
+		return 0
+	}
+	return v`, `
+	if v&^frozen < firstPacked {
+		return 0
+	}
+	return v &^ frozen`}}},
+	{"admissions-dropped", "who freezes a slot counts its admissions", Unit, []Edit{{"shard.go",
+		`if toCount != 0 {`, `if false {`}}},
+	{"admissions-overwritten", "who replaces a value counts its admissions", Unit, []Edit{{"operation.go",
+		`if n := admissionsOf(v); n != 0 {`, `if n := admissionsOf(v); n > 31 {`}}},
 	{"carry-without-freeze", "a value is frozen before it is copied", Linear, []Edit{{"shard.go",
-		`st.bring(t, next, id, s.tat.freeze(), y)`, `st.bring(t, next, id, s.tat.Load()&^frozen, y)`}}},
+		`final, toCount := s.tat.freeze()`, `final, toCount := tatOf(s.tat.Load()), int64(0)`}}},
 	{"cas-on-frozen", "nobody changes a frozen TAT", Schedules, []Edit{{"operation.go", `
 			if v = s.tat.Load(); v < 0 {
 				continue // frozen since it was found: follow it

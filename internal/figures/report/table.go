@@ -119,7 +119,7 @@ var rows = []row{
 	{"floor: one clock read, one XXH64, one CAS", func(f *reader) (string, string, string, bool) {
 		return nanos(f.get(floor, nsPerOp)), "", "", true
 	}},
-	{"the floor and an exact count: what every decision owes to `Stats`, without a table", func(f *reader) (string, string, string, bool) {
+	{"the floor and an exact count in a word of its own, without a table", func(f *reader) (string, string, string, bool) {
 		ns := f.get(floorCounted, nsPerOp)
 		return nanos(ns), fmt.Sprintf("%.2f × floor", ns/f.get(floor, nsPerOp)), "", true
 	}},
