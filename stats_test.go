@@ -112,13 +112,13 @@ func TestStatsWhileAllMoves(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for k := range keys {
-		for range each {
+	for range each {
+		for k := range keys {
 			l.Allow(fmt.Sprint("k", k))
 		}
 	}
-	if sum, _ := l.counters.decisions(); sum != keys {
-		t.Fatalf("the sums have %d, want the %d that made the slots", sum, keys)
+	if sum, _ := l.counters.decisions(); sum > keys*each/2 {
+		t.Fatalf("the sums have %d of %d already", sum, keys*each)
 	}
 	moved := int64(0)
 	between = func() {

@@ -151,6 +151,15 @@ func TestFreeze(t *testing.T) {
 }
 
 func TestPackedValues(t *testing.T) {
+	for _, at := range []int64{resetTAT, 100, packedTAT} { // a TAT may stay where it is, for all that its value knows
+		v := at
+		for i := int64(1); i <= 31; i++ {
+			var toCount int64
+			if v, toCount = admitted(v, at); toCount != 0 || tatOf(v) != at || admissionsOf(v) != i {
+				t.Fatalf("admission %d at %d: %x, to count %d", i, at, v, toCount)
+			}
+		}
+	}
 	v := int64(100)
 	for i := int64(1); i <= 31; i++ {
 		next, toCount := admitted(v, 100+i)
