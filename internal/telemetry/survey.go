@@ -85,7 +85,8 @@ func (r Reading) Burst() int64 { return r.Quota.MaxIn(0) }
 // and a decision that had been made when they asked would be missing from what they
 // are told. So however many ask at once, two looks serve them all, nobody waits for
 // longer than these two take, and nobody is told what is older than his question,
-// unless maxAge allows it, or admissions just move within weir (see weir.Limiter.Stats). Who asks again and again keeps one core busy, no more.
+// unless maxAge allows it, but for admissions that move within weir just then (see
+// weir.Limiter.Stats). Who asks again and again keeps one core busy, no more.
 //
 // What one asker after another is told of a counter never falls, because each look
 // begins when the one before it has ended, and the counters of weir only rise.
